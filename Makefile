@@ -1,0 +1,30 @@
+# The two commands of the README are `make serve` and `make test`.
+PYTHON ?= python3
+ROOT ?= static
+LISTEN ?= 127.0.0.1:8080
+BIN = .venv/bin
+SOURCES = $(wildcard aio/*.c aio/*.h aio/_build.py) pyproject.toml setup.py
+
+.PHONY: install serve test lint clean
+
+.venv/ready: $(SOURCES)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	touch $@
+
+install: .venv/ready
+
+serve: install
+	$(BIN)/headrace $(ROOT) --listen $(LISTEN)
+
+test: install
+	PYTHONDEVMODE=1 $(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build *.egg-info aio/_kernel.c aio/*.so aio/*.o

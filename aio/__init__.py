@@ -1,0 +1,69 @@
+"""A disk service on Linux native AIO, for programs with an epoll loop.
+
+It opens, checks, reads and closes files for a thread that must never wait for a disk. A few
+C threads make the calls; every completion comes back through one eventfd. It knows nothing
+of HTTP or of sockets::
+
+    service = Service(slots=256)                      # 64 MiB in blocks of 256 KiB
+    disk = Disk(service, "data", Means())             # its own threads and quotas
+    root = os.open("/srv/data", os.O_PATH | os.O_DIRECTORY)
+
+    def opened(outcome):                              # Opened, Loaded or Failed
+        stream = disk.stream(outcome.file, 0, outcome.facts.size, wake=go_on)
+
+    def go_on():                                      # stream.view() is a memoryview, or None
+        while (view := stream.view()) is not None:    # as long as the bytes are on their way
+            stream.advance(sock.send(view))
+
+    disk.open(root, b"big.iso", opened)
+    epoll.register(service.eventfd, select.EPOLLIN)
+    while True:
+        service.flush()                               # once a turn: pass on what was asked for
+        for fd, _ in epoll.poll():
+            if fd == service.eventfd:
+                service.reap()                        # calls opened() and go_on()
+
+Some facts about files and Linux AIO
+------------------------------------
+A file descriptor is always "ready": epoll cannot tell whether a read will sleep. io_submit(2)
+is asynchronous only with O_DIRECT; on a file opened without it, the whole read is done inside
+the call. With O_DIRECT it still sleeps when a block of the extent tree is not in memory, when
+the device's request tags are used up (by anyone), when the atime is to be written, and when
+the range has dirty pages. Some filesystems quietly read buffered for some files. RWF_NOWAIT
+avoids some of these and not others, and overlayfs and tmpfs refuse it. openat2(2) with
+RESOLVE_CACHED covers the walk but not the open.
+
+So there is no list of precautions that would let a loop make these calls itself. The service
+makes none of them on the caller's thread: one thread for each device does nothing but
+io_submit, and a few do what has no AIO call. When a disk dies, the threads of that disk
+sleep, and nobody else's.
+
+What follows from how AIO works:
+
+- A completion carries back the 64-bit tag of its request: here the slot and its generation.
+- A read that was submitted cannot be cancelled (io_cancel(2) never works on files). The slot
+  stays the kernel's until the completion comes, also when nobody waits for it any more.
+- io_submit takes a prefix of what it is given. Errors come from its errno for the first that
+  it did not take, and as a negative result in the completion for all others.
+- The eventfd is a hint, not a count: reap until there is nothing.
+- io_setup(2) can fail: fs.aio-max-nr is one budget for the whole host, and seccomp profiles
+  may answer EPERM. Then threads read, and the operator is told.
+- A direct read into memory that a fork(2) shares may be lost. The memory is private and not
+  inherited; make the service after the fork.
+
+Not here: io_uring, which the default seccomp profiles of Docker and containerd forbid; and
+glibc's POSIX AIO, whose threads serve one request at a time for each descriptor.
+"""
+
+from aio.arena import BLOCK, Arena, Census
+from aio.disk import Disk, Means, Request
+from aio.file import Facts, Failed, File, Identity, Loaded, Opened, Outcome, Way
+from aio.inloop import InLoopDisk, InLoopStream
+from aio.service import Service
+from aio.stream import Shrunk, Stream
+
+__all__ = [
+    "BLOCK", "Arena", "Census", "Disk", "Facts", "Failed", "File", "Identity", "InLoopDisk",
+    "InLoopStream", "Loaded", "Means", "Opened", "Outcome", "Request", "Service", "Shrunk",
+    "Stream", "Way",
+]  # fmt: skip

@@ -1,0 +1,198 @@
+"""Slots: who owns each, which block it holds, which goes next. A pure machine.
+
+A slot is a piece of memory of BLOCK bytes. It is, at any time, one of
+
+  free      nobody's
+  reading   the kernel's, from submit to completion: never given to anyone else,
+            also when nobody waits for it any more (an orphan)
+  pinned    full, and somebody is sending from it
+  kept      full, and nobody's: it answers for its block until it is needed
+
+A block is known by a key that names one version of a file, so a changed file
+never meets its old blocks. Which kept block goes when a slot is needed is
+decided by S3-FIFO (Yang et al., "FIFO queues are all you need for cache
+eviction", SOSP 2023): new blocks pass through a small queue, and only those
+asked for again while they are there get into the main one; a ghost queue
+remembers the keys of those that did not. One pass over a large set therefore
+evicts nothing that is in use.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+BLOCK = 256 * 1024  # bytes in a slot: below, the cost of calls shows; above, that of waste
+READING = -1  # length of a slot that is the kernel's
+SMALL_SHARE = 10  # the small queue's share is one in ten, as in the paper
+MOST_USES = 3  # a counter of two bits
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How many slots are in each state."""
+
+    total: int
+    free: int
+    reading: int
+    pinned: int
+    kept: int
+
+
+class Arena:
+    """The states of `total` slots. Slots are plain numbers; the memory is somebody else's."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._free = list(range(total - 1, -1, -1))
+        self._pins = [0] * total
+        self._length = [0] * total
+        self._error = [0] * total
+        self._generation = [0] * total
+        self._key: list[Hashable | None] = [None] * total
+        self._slot: dict[Hashable, int] = {}
+        self._uses = [0] * total
+        self._in_main = [False] * total
+        self._queued = [False] * total
+        self._small: deque[int] = deque()
+        self._main: deque[int] = deque()
+        self._ghost: OrderedDict[Hashable, None] = OrderedDict()
+        self._reading = 0
+        self._kept = 0
+        self.hits = 0
+        self.evictions = 0
+
+    def find(self, key: Hashable) -> int | None:
+        """The slot that holds the block, or that it is being read into."""
+        return self._slot.get(key)
+
+    def length(self, slot: int) -> int:
+        """How many bytes of the slot are good, or READING."""
+        return self._length[slot]
+
+    def error(self, slot: int) -> int:
+        """The errno with which reading into it failed, or 0."""
+        return self._error[slot]
+
+    def generation(self, slot: int) -> int:
+        """How often the slot has been taken: tells a late completion from a timely one."""
+        return self._generation[slot]
+
+    def census(self) -> Census:
+        free = len(self._free)
+        pinned = self.total - free - self._reading - self._kept
+        return Census(self.total, free, self._reading, pinned, self._kept)
+
+    def can_take(self) -> bool:
+        """Whether take() would find a slot."""
+        return bool(self._free) or self._kept > 0
+
+    def take(self, key: Hashable | None) -> int | None:
+        """A slot for the kernel to read the block into, pinned once; None if all are busy.
+
+        A block without a key is nobody else's and is not kept.
+        """
+        if not self._free and not self._evict():
+            return None
+        slot = self._free.pop()
+        self._generation[slot] += 1
+        self._pins[slot] = 1
+        self._length[slot] = READING
+        self._error[slot] = 0
+        self._reading += 1
+        if key is not None:
+            self._key[slot] = key
+            self._slot[key] = slot
+            self._uses[slot] = 0
+            self._in_main[slot] = key in self._ghost
+            self._ghost.pop(key, None)
+        return slot
+
+    def pin(self, slot: int) -> None:
+        """One more who sends from it, or waits for it: it was asked for again."""
+        if self._pins[slot] == 0 and self._length[slot] != READING:
+            self._kept -= 1
+        self._pins[slot] += 1
+        self.hits += 1
+        if self._uses[slot] < MOST_USES:
+            self._uses[slot] += 1
+
+    def unpin(self, slot: int) -> None:
+        assert self._pins[slot] > 0, "unpinned more often than pinned"
+        self._pins[slot] -= 1
+        if self._pins[slot] == 0 and self._length[slot] != READING:
+            self._settle(slot)
+
+    def filled(self, slot: int, length: int, keep: bool) -> None:
+        """The kernel has given it back with `length` good bytes."""
+        assert self._length[slot] == READING, "filled twice"
+        self._length[slot] = length
+        self._reading -= 1
+        if not keep:
+            self._forget(slot)
+        if self._pins[slot] == 0:
+            self._settle(slot)
+
+    def failed(self, slot: int, error: int) -> None:
+        """The kernel has given it back with nothing but an errno."""
+        self._error[slot] = error
+        self.filled(slot, 0, keep=False)
+
+    def _settle(self, slot: int) -> None:
+        """Full and nobody's: kept if it has a name, else free."""
+        if self._key[slot] is None:
+            self._free.append(slot)
+            return
+        self._kept += 1
+        if not self._queued[slot]:
+            self._queued[slot] = True
+            (self._main if self._in_main[slot] else self._small).append(slot)
+
+    def _forget(self, slot: int) -> None:
+        key = self._key[slot]
+        if key is not None:
+            del self._slot[key]
+            self._key[slot] = None
+
+    def _evict(self) -> bool:
+        """Frees one kept slot. Those met on the way that are pinned leave their queue until
+        they are kept again, so that nobody walks over them twice."""
+        while self._kept > 0:
+            small_is_full = len(self._small) * SMALL_SHARE >= self.total
+            if self._small and (small_is_full or not self._main):
+                slot = self._small.popleft()
+                if self._pinned(slot):
+                    continue
+                if self._uses[slot] > 0:
+                    self._uses[slot] = 0
+                    self._in_main[slot] = True
+                    self._main.append(slot)
+                    continue
+                self._remember(slot)
+            else:
+                slot = self._main.popleft()
+                if self._pinned(slot):
+                    continue
+                if self._uses[slot] > 0:
+                    self._uses[slot] -= 1
+                    self._main.append(slot)
+                    continue
+            self._queued[slot] = False
+            self._forget(slot)
+            self._kept -= 1
+            self._free.append(slot)
+            self.evictions += 1
+            return True
+        return False
+
+    def _pinned(self, slot: int) -> bool:
+        if self._pins[slot] > 0:
+            self._queued[slot] = False
+            return True
+        return False
+
+    def _remember(self, slot: int) -> None:
+        key = self._key[slot]
+        assert key is not None
+        self._ghost[key] = None
+        if len(self._ghost) > self.total:
+            self._ghost.popitem(last=False)

@@ -1,0 +1,303 @@
+"""One device: open, check, read, close, each within its quota.
+
+A disk that does not answer keeps what it was given, so what it is given is
+bounded: so many jobs, so many reads, so many slots. The rest waits here, in
+the loop's memory, where it can be taken back when nobody wants it any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import EINVAL, errorcode
+from typing import TYPE_CHECKING, Any
+
+from aio._kernel import ffi, lib
+from aio.arena import BLOCK
+from aio.file import Facts, Failed, File, Identity, Loaded, Opened, Outcome, Way
+from aio.service import Service
+from aio.stream import Stream
+
+if TYPE_CHECKING:
+    from aio._kernel import Job
+
+OPENERS = 4  # threads for what has no AIO call: they mostly sleep
+READERS = 8  # threads for reads that AIO may not do
+READ_QUOTA = 64  # reads in flight: far below the 128-256 requests a device queues
+PREAD_QUOTA = 2 * READERS  # the same by threads: as many running as waiting
+SLOT_SHARE = 2  # reads in flight hold at most one in two slots
+RUN = int(lib.SLOTS_PER_READ)
+SETTLE_NS = 30_000_000_000  # dirty pages are written back after 30 s (vm.dirty_expire_centisecs)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How a backend reads."""
+
+    native: bool = True  # by AIO and O_DIRECT where a file allows it
+    cached: bool = True  # the arena keeps blocks and shares them
+    settle_ns: int = SETTLE_NS
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A job that waits for its turn, or is under way."""
+
+    path: bytes
+    root: int
+    stay: bool
+    load_limit: int
+    opened: Callable[[Outcome], None] | None
+    checked: Callable[[Facts | Failed], None] | None
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more. What it opens is closed again."""
+        self.cancelled = True
+
+
+@dataclass(slots=True, eq=False)
+class Fetch:
+    """One read into one or more slots, and who waits for it."""
+
+    file: File
+    start: int
+    size: int
+    slots: list[int]
+    native: bool
+    keep: bool
+    audience: list[Stream]
+
+
+class Disk:
+    """A device's own threads, quotas and queues."""
+
+    def __init__(self, service: Service, name: str, means: Means) -> None:
+        self.name = name
+        self.service = service
+        self.arena = service.arena
+        self.memory = service.memory
+        self.means = means
+        self.job_quota = OPENERS
+        self.jobs_in_flight = 0
+        self.reads_in_flight = 0
+        self.slots_reading = 0
+        self.slot_quota = max(RUN, service.arena.total // SLOT_SHARE)
+        self._group: Any = service.add(self, READ_QUOTA if means.native else 0, OPENERS, READERS)
+        self._checks: deque[Request] = deque()
+        self._opens: deque[Request] = deque()
+        self._closes: deque[int] = deque()
+        self._waiting: deque[Stream] = deque()
+        self._fetches: dict[int, Fetch] = {}
+        self._native = means.native
+        if error := lib.group_aio_error(self._group):
+            self._native = False
+            code = errorcode.get(error, str(error))
+            service.count(
+                f"aio refused: {code}",
+                f"{name}: the kernel refuses native AIO ({code}): threads read instead",
+            )
+        self.read_quota = READ_QUOTA if self._native else PREAD_QUOTA
+
+    @property
+    def waiting(self) -> int:
+        """Requests and readers that wait for their turn."""
+        return len(self._checks) + len(self._opens) + len(self._closes) + len(self._waiting)
+
+    # --- files ---
+
+    def open(
+        self,
+        root: int,
+        path: bytes,
+        done: Callable[[Outcome], None],
+        *,
+        load_limit: int = 0,
+        stay: bool = True,
+    ) -> Request:
+        """Opens a regular file beneath the directory `root` (a descriptor), or reads it whole
+        if it has at most `load_limit` bytes. Unless `stay` is false, mounts are not crossed."""
+        request = Request(path, root, stay, load_limit, done, None)
+        self._opens.append(request)
+        self._start_jobs()
+        return request
+
+    def check(
+        self, root: int, path: bytes, done: Callable[[Facts | Failed], None], *, stay: bool = True
+    ) -> Request:
+        """What the path names by now. Goes before opens: somebody may be waiting."""
+        request = Request(path, root, stay, 0, None, done)
+        self._checks.append(request)
+        self._start_jobs()
+        return request
+
+    def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
+        """The bytes from `offset`, one after the other; wake() is called when there are new ones."""
+        return Stream(self, file, offset, length, wake)
+
+    def _start_jobs(self) -> None:
+        while self.jobs_in_flight < self.job_quota:
+            if self._closes:
+                self._start_close(self._closes.popleft())
+            elif self._checks:
+                self._start_job(self._checks.popleft())
+            elif self._opens:
+                self._start_job(self._opens.popleft())
+            else:
+                return
+
+    def _start_job(self, request: Request) -> None:
+        if request.cancelled:
+            return
+        job = self.prepare(request)
+        tag = self.service.job_tag()
+        self.service.expect(tag, lambda result, address: self._job_done(request, result, address))
+        start = lib.group_check if request.checked else lib.group_open
+        refused = start(self._group, tag, job)
+        assert refused == 0, "the quota is below what the group holds"
+        self.jobs_in_flight += 1
+
+    def prepare(self, request: Request) -> Job:
+        job = lib.job_new(request.path, len(request.path))
+        if job == ffi.NULL:
+            raise MemoryError
+        job.root = request.root
+        job.stay = request.stay
+        job.load_limit = request.load_limit
+        job.want_direct = self._native
+        job.settle_ns = self.means.settle_ns
+        return job
+
+    def _job_done(self, request: Request, result: int, address: int) -> None:
+        self.jobs_in_flight -= 1
+        self.deliver(request, result, ffi.cast("struct job *", address))
+
+    def deliver(self, request: Request, result: int, job: Job) -> None:
+        """Turns what C found into what the asker understands, and frees the job."""
+        try:
+            if request.checked is not None:
+                if not request.cancelled:
+                    request.checked(_facts(job) if result >= 0 else Failed(-result, job.crossing))
+                return
+            assert request.opened is not None
+            outcome = self._outcome(result, job)
+            if not request.cancelled:
+                request.opened(outcome)
+            elif isinstance(outcome, Opened):
+                outcome.file.release()
+        finally:
+            lib.job_free(job)
+
+    def _outcome(self, result: int, job: Job) -> Outcome:
+        if result < 0:
+            return Failed(-result, job.crossing)
+        facts = _facts(job)
+        if job.content != ffi.NULL:
+            return Loaded(facts, bytes(ffi.buffer(job.content, facts.size)))
+        if facts.way is Way.BUFFERED_REFUSED:
+            self.service.count(
+                "direct refused", f"{self.name}: no direct I/O for some files here: threads read them"
+            )
+        elif facts.way is Way.BUFFERED_YOUNG:
+            self.service.counters["young"] += 1
+        return Opened(facts, File(result, facts, self.close_file))
+
+    def close_file(self, fd: int) -> None:
+        self._closes.append(fd)
+        self._start_jobs()
+
+    def _start_close(self, fd: int) -> None:
+        tag = self.service.job_tag()
+        self.service.expect(tag, self._closed)
+        refused = lib.group_close_file(self._group, tag, fd)
+        assert refused == 0, "the quota is below what the group holds"
+        self.jobs_in_flight += 1
+
+    def _closed(self, result: int, address: int) -> None:
+        self.jobs_in_flight -= 1
+
+    # --- reads ---
+
+    def want(self, stream: Stream) -> None:
+        """The stream takes what it needs, now or in its turn among those that wait."""
+        if stream.in_line:
+            return
+        if self._waiting or not stream.reach():
+            stream.in_line = True
+            self._waiting.append(stream)
+
+    def pump(self) -> None:
+        """Serves those that wait, one run each, and passes on to C what was asked for."""
+        self._start_jobs()
+        waiting = self._waiting
+        while waiting:
+            stream = waiting[0]
+            if not stream.closed and not stream.reach():
+                break
+            waiting.popleft()
+            stream.in_line = False
+        lib.group_flush(self._group)
+
+    def room(self) -> int:
+        """How many slots a read may fill right now."""
+        if self.reads_in_flight >= self.read_quota or not self.arena.can_take():
+            return 0
+        return min(RUN, self.slot_quota - self.slots_reading)
+
+    def fetch(self, file: File, start: int, size: int, slots: list[int], audience: Stream) -> None:
+        """Reads `size` bytes from `start` into the slots, which the caller has taken."""
+        native = file.direct and self._native
+        keep = self.means.cached and file.settled(time.time_ns())
+        fetch = Fetch(file, start, size, slots, native, keep, [audience])
+        file.retain()
+        self.reads_in_flight += 1
+        self.slots_reading += len(slots)
+        for slot in slots:
+            self._fetches[slot] = fetch
+        self._submit(fetch)
+
+    def join(self, slot: int, stream: Stream) -> None:
+        """The stream, too, waits for what is being read into this slot."""
+        self._fetches[slot].audience.append(stream)
+
+    def _submit(self, fetch: Fetch) -> None:
+        slots = fetch.slots
+        tag = self.service.read_tag(slots[0])
+        self.service.expect(tag, lambda result, _: self._fetched(fetch, result))
+        four = (*slots, 0, 0, 0)[:RUN]
+        read = lib.group_read if fetch.native else lib.group_pread
+        refused = read(self._group, tag, fetch.file.fd, fetch.start, fetch.size, *four)
+        assert refused == 0, "the quota is below what the group holds"
+
+    def _fetched(self, fetch: Fetch, result: int) -> None:
+        if result == -EINVAL and fetch.native:
+            # Whatever statx(2) promised: this file is read buffered from now on.
+            fetch.native = fetch.file.direct = False
+            self.service.count("direct failed", f"{self.name}: direct reads fail: threads read instead")
+            self._submit(fetch)
+            return
+        self.reads_in_flight -= 1
+        self.slots_reading -= len(fetch.slots)
+        end = min(fetch.start + fetch.size, fetch.file.size)  # what a longer read found has grown since
+        at = fetch.start
+        for slot in fetch.slots:
+            del self._fetches[slot]
+            if result < 0:
+                self.arena.failed(slot, -result)
+                continue
+            expected = min(BLOCK, end - at)
+            got = max(0, min(expected, fetch.start + result - at))
+            self.arena.filled(slot, got, keep=fetch.keep and got == expected)
+            at += BLOCK
+        fetch.file.release()
+        for stream in fetch.audience:
+            if not stream.closed:
+                stream.wake()
+
+
+def _facts(job: Job) -> Facts:
+    facts = job.facts
+    identity = Identity(facts.device, facts.inode, facts.ctime_ns, facts.size)
+    return Facts(identity, facts.mtime_ns, facts.mode, Way(facts.why_buffered), facts.offset_align)

@@ -1,0 +1,105 @@
+"""What is known of an open file, and how long its descriptor lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+KEEP_AFTER_NS = 2_000_000_000  # blocks read sooner after a change may be of either version
+FOR_ALIGNMENT = 4096  # what every device and filesystem accepts
+
+
+class Way(IntEnum):
+    """How the bytes of a file are read, and why not directly."""
+
+    DIRECT = 0
+    BUFFERED_ASKED = 1  # the backend wants it so
+    BUFFERED_YOUNG = 2  # it changed a moment ago
+    BUFFERED_REFUSED = 3  # the filesystem, for this very file
+
+
+class Identity(NamedTuple):
+    """One version of one file. The ctime is what tells an unpack with fixed mtimes from the
+    one before it: that can give the same inode, mtime and size to other bytes."""
+
+    device: int
+    inode: int
+    ctime_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What statx(2) said when the file was opened. Times in nanoseconds since the epoch."""
+
+    identity: Identity
+    mtime_ns: int
+    mode: int
+    way: Way
+    offset_align: int
+
+    @property
+    def size(self) -> int:
+        return self.identity.size
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A small file, whole. Nothing of it is open any more."""
+
+    facts: Facts
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file to be read piece by piece; the receiver is its first user and must release it."""
+
+    facts: Facts
+    file: File
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It cannot be had. `crossing`: for EXDEV, how much of the path leads into another mount."""
+
+    errno: int
+    crossing: int = 0
+
+
+Outcome = Loaded | Opened | Failed
+
+
+class File:
+    """An open descriptor, closed after its last user has released it.
+
+    Every read in flight is a user: descriptor numbers are reused, and a late read on a
+    closed one would return another file's bytes.
+    """
+
+    __slots__ = ("_close", "_users", "changed", "direct", "fd", "identity", "size", "unit")
+
+    def __init__(self, fd: int, facts: Facts, close: Callable[[int], None]) -> None:
+        self.fd = fd
+        self.identity = facts.identity
+        self.size = facts.identity.size
+        self.direct = facts.way is Way.DIRECT
+        self.unit = max(facts.offset_align, FOR_ALIGNMENT)
+        self.changed = False  # set by whoever learns that these bytes are of yesterday
+        self._users = 1
+        self._close = close
+
+    def retain(self) -> None:
+        assert self._users > 0, "a closed file cannot be used"
+        self._users += 1
+
+    def release(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            self._close(self.fd)
+
+    def settled(self, now_ns: int) -> bool:
+        """Whether a block read now is surely of this version and no other."""
+        return now_ns - self.identity.ctime_ns >= KEEP_AFTER_NS

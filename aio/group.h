@@ -1,0 +1,69 @@
+/* What the files of the service share and the caller does not see. */
+#ifndef HEADRACE_GROUP_H
+#define HEADRACE_GROUP_H
+
+#include "queue.h"
+
+#include <linux/aio_abi.h>
+#include <pthread.h>
+
+#define MAX_POOL_THREADS 32
+
+/* Threads that take work from one queue. They are started one by one, when
+ * work comes and nobody sleeps, and stay. */
+struct pool {
+    struct group *group;
+    struct queue queue;
+    struct bell bell;
+    uint32_t limit, started;
+    pthread_t threads[MAX_POOL_THREADS];
+};
+
+struct group {
+    struct service *service;
+    char *slots;
+    size_t slot_size;
+
+    struct pool openers;    /* open, check, close: what has no AIO call */
+    struct pool readers;    /* reads where AIO or direct I/O is refused */
+    struct pool submitter;  /* one thread at most, which does nothing but io_submit */
+
+    aio_context_t context;
+    int aio_error;
+    bool ring_readable;
+    uint32_t depth;
+
+    uint32_t outstanding;   /* all requests; the loop's own count */
+    uint32_t flying;        /* of these, reads by AIO */
+    struct queue done;
+};
+
+struct service {
+    int eventfd;
+    uint32_t flags;
+    _Atomic bool stopping;
+    _Atomic uint32_t signalled;  /* 1: the eventfd has been written and not yet read */
+    uint32_t groups;
+    struct group *group[MAX_GROUPS];
+};
+
+/* Hands a finished request to the loop; called by the threads. */
+void finish(struct group *, struct work *, int64_t result);
+
+bool pool_start(struct pool *, struct group *, uint32_t limit, void *(*run)(void *));
+bool pool_grow(struct pool *, void *(*run)(void *));
+
+/* jobs.c: the body of an opener and of a reader. */
+void *job_thread(void *pool);
+
+/* native.c: everything that is Linux AIO. */
+void native_setup(struct group *, uint32_t depth);
+void *native_submitter(void *pool);
+int native_reap(struct group *, struct completion *out, int room);
+
+static inline char *slot_address(const struct group *group, uint32_t slot)
+{
+    return group->slots + (size_t)slot * group->slot_size;
+}
+
+#endif

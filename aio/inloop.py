@@ -1,0 +1,91 @@
+"""The two backends that break the law on purpose: every call is made in the loop's thread.
+
+They are here to be measured against: this is how servers without a disk service work, and
+on a disk that does not answer each of these calls puts the whole server to sleep.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from aio._kernel import lib
+from aio.arena import BLOCK
+from aio.disk import Disk, Means, Request
+from aio.file import File
+from aio.service import Service
+from aio.stream import Shrunk
+
+if TYPE_CHECKING:
+    from aio._kernel import Job
+
+SENDFILE_AT_ONCE = 1024 * 1024  # bytes
+
+
+class InLoopStream:
+    """A range of a file, read when it is asked for. Always has a view: it waits for it."""
+
+    def __init__(self, file: File, offset: int, length: int, *, sendfile: bool) -> None:
+        file.retain()
+        self._file = file
+        self._position = offset
+        self._end = offset + length
+        self._read = memoryview(b"")
+        self.sends_itself = sendfile
+        self.closed = False
+
+    @property
+    def left(self) -> int:
+        return self._end - self._position
+
+    def view(self) -> memoryview:
+        if not self._read:
+            self._read = memoryview(os.pread(self._file.fd, min(BLOCK, self.left), self._position))
+            if not self._read:
+                raise Shrunk
+        return self._read
+
+    def advance(self, count: int) -> None:
+        self._position += count
+        self._read = self._read[count:]
+
+    def send_to(self, descriptor: int) -> int:
+        """Moves bytes to a socket by sendfile(2); how many went."""
+        sent = os.sendfile(descriptor, self._file.fd, self._position, min(SENDFILE_AT_ONCE, self.left))
+        if sent == 0:
+            raise Shrunk
+        self._position += sent
+        return sent
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._file.release()
+
+
+class InLoopDisk(Disk):
+    """A disk without a service."""
+
+    def __init__(self, service: Service, name: str, *, sendfile: bool) -> None:
+        super().__init__(service, name, Means(native=False, cached=False))
+        self._sendfile = sendfile
+        self._done: list[tuple[Request, int, Job]] = []
+
+    def _start_job(self, request: Request) -> None:
+        job = self.prepare(request)
+        run = lib.job_check_here if request.checked else lib.job_open_here
+        # Delivered with the next turn, as from the service: nobody is called back while asking.
+        self._done.append((request, run(job), job))
+
+    def _start_close(self, fd: int) -> None:
+        os.close(fd)
+
+    def stream_here(self, file: File, offset: int, length: int) -> InLoopStream:
+        """The bytes from `offset`, read in the loop."""
+        return InLoopStream(file, offset, length, sendfile=self._sendfile)
+
+    def pump(self) -> None:
+        done, self._done = self._done, []
+        for request, result, job in done:
+            self.deliver(request, result, job)
+        super().pump()

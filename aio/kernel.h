@@ -1,0 +1,112 @@
+/* The disk service, as the caller sees it.
+ *
+ * A service is one eventfd and any number of groups. A group is one device:
+ * an AIO context with a submitter thread, a few openers and a few readers.
+ * One thread (the caller's event loop) makes every call below; none of them
+ * sleeps and none makes a system call on a file. What the caller asks for is
+ * put on a queue without a lock; what is finished comes back from
+ * service_reap() after the eventfd has become readable.
+ *
+ * Results are as the kernel gives them: a count of bytes (or a descriptor),
+ * or a negative errno. No thread of the service ever touches Python.
+ */
+#ifndef HEADRACE_KERNEL_H
+#define HEADRACE_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLOTS_PER_READ 4      /* what one read may fill */
+#define MAX_OUTSTANDING 1024  /* requests a group holds at once, of all kinds */
+#define MAX_GROUPS 64
+
+struct service;
+struct group;
+
+/* What is known of a file from the moment it was opened. Times are
+ * nanoseconds since the epoch. `offset_align` is what direct I/O wants of
+ * offsets and lengths, in bytes; 0 means that this file is read buffered.
+ * `why_buffered` says why, as one of the BUFFERED_* reasons. */
+struct facts {
+    uint64_t device, inode, size;
+    int64_t mtime_ns, ctime_ns;
+    uint32_t mode, offset_align, why_buffered;
+};
+enum why_buffered { DIRECT = 0, BUFFERED_ASKED, BUFFERED_YOUNG, BUFFERED_REFUSED };
+
+/* A request that names a path. The caller makes it with job_new(), sets the
+ * fields of the first half, gets it back from service_reap() and frees it. */
+struct job {
+    int32_t root;           /* descriptor of the directory nothing may leave */
+    uint32_t stay;          /* 1: do not cross into another mount */
+    uint32_t want_direct;   /* 1: open with O_DIRECT if the file allows it */
+    uint32_t load_limit;    /* a file of at most so many bytes is read whole */
+    int64_t settle_ns;      /* a file whose ctime is younger is read buffered */
+
+    struct facts facts;
+    char *content;          /* the whole of a small file, its length in facts.size */
+    uint32_t crossing;      /* -EXDEV: bytes of the path up to another mount; 0: an escape */
+    uint32_t path_length;
+    char path[];            /* relative to root, ends in NUL */
+};
+
+/* One finished request. `tag` is the caller's own. */
+struct completion {
+    uint64_t tag;
+    int64_t result;
+    struct job *job;        /* open and check only */
+};
+
+enum service_flags { SERVICE_NO_RING = 1 };  /* reap by io_getevents, always */
+
+/* NULL with errno set if the eventfd cannot be had. */
+struct service *service_new(uint32_t flags);
+int service_eventfd(const struct service *);
+
+/* Fills `out` with at most `room` completions; fewer means that no more are
+ * there. Never waits. */
+int service_reap(struct service *, struct completion *out, int room);
+
+/* Stops all threads, waiting `milliseconds` for them; returns how many are
+ * still asleep in the kernel. At 0 everything is freed; otherwise nothing
+ * is, for those threads may yet wake, and the caller is expected to leave
+ * by _exit(). */
+int service_close(struct service *, int milliseconds);
+
+/* One device. `slots` is the caller's memory, cut into pieces of
+ * `slot_size`; it must outlive the service. `depth` is the most reads in
+ * flight by AIO; 0 means none, as does a refusal by the kernel, whose errno
+ * group_aio_error() then tells. NULL with errno set if no thread can be had. */
+struct group *group_new(struct service *, char *slots, size_t slot_size,
+                        uint32_t depth, uint32_t openers, uint32_t readers);
+int group_aio_error(const struct group *);
+int group_uses_ring(const struct group *);  /* 1: completions are read without a system call */
+
+struct job *job_new(const char *path, uint32_t length);
+void job_free(struct job *);
+
+/* The same two in the calling thread, which sleeps for as long as the disk
+ * pleases: for comparison only. */
+int64_t job_open_here(struct job *);
+int64_t job_check_here(struct job *);
+
+/* All return 0, or -EAGAIN when the group holds all it can. */
+int group_open(struct group *, uint64_t tag, struct job *);
+int group_check(struct group *, uint64_t tag, struct job *);  /* facts only, no descriptor */
+int group_close_file(struct group *, uint64_t tag, int fd);
+int group_read(struct group *, uint64_t tag, int fd, int64_t offset, uint32_t size,
+               uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
+int group_pread(struct group *, uint64_t tag, int fd, int64_t offset, uint32_t size,
+                uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
+
+/* Wakes the submitter if it sleeps: call once after a batch of group_read(). */
+void group_flush(struct group *);
+
+/* Memory for slots: private (a direct read into it must never meet a fork),
+ * in huge pages if they can be had, and faulted in by a thread of its own. */
+struct memory;
+struct memory *memory_new(size_t bytes);
+char *memory_base(const struct memory *);
+void memory_free(struct memory *);
+
+#endif

@@ -1,0 +1,78 @@
+/* Memory for slots. A first direct read into an untouched huge page waits
+ * milliseconds for it to be zeroed, so a thread touches all of it beforehand,
+ * from the low end, where the first slots are taken. */
+#define _GNU_SOURCE
+#include "kernel.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+struct memory {
+    char *mapped, *base;
+    size_t mapped_bytes, bytes;
+    _Atomic bool stop;
+    bool populating;
+    pthread_t thread;
+};
+
+static void *populate(void *argument)
+{
+    struct memory *memory = argument;
+    for (size_t at = 0; at < memory->bytes && !atomic_load(&memory->stop); at += HUGE_PAGE) {
+        size_t left = memory->bytes - at;
+        /* Before Linux 5.14 there is no such call; then the reads pay. */
+        if (madvise(memory->base + at, left < HUGE_PAGE ? left : HUGE_PAGE, MADV_POPULATE_WRITE) < 0)
+            break;
+    }
+    return NULL;
+}
+
+struct memory *memory_new(size_t bytes)
+{
+    struct memory *memory = calloc(1, sizeof *memory);
+    if (memory == NULL)
+        return NULL;
+    memory->bytes = bytes;
+    memory->mapped_bytes = bytes + HUGE_PAGE;
+    memory->mapped = mmap(NULL, memory->mapped_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory->mapped == MAP_FAILED) {
+        free(memory);
+        return NULL;
+    }
+    memory->base = (char *)(((uintptr_t)memory->mapped + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+    (void)madvise(memory->base, bytes, MADV_HUGEPAGE);
+    /* A page that is shared with a child while a read lands in it may get
+     * the bytes on the child's side only: open(2), under O_DIRECT. */
+    (void)madvise(memory->base, bytes, MADV_DONTFORK);
+
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    memory->populating = pthread_create(&memory->thread, NULL, populate, memory) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return memory;
+}
+
+char *memory_base(const struct memory *memory)
+{
+    return memory->base;
+}
+
+void memory_free(struct memory *memory)
+{
+    atomic_store(&memory->stop, true);
+    if (memory->populating)
+        pthread_join(memory->thread, NULL);
+    munmap(memory->mapped, memory->mapped_bytes);
+    free(memory);
+}

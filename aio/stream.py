@@ -1,0 +1,162 @@
+"""A range of a file as bytes in memory, one block after the other.
+
+At most two runs of slots are held: the one being sent and the one ahead. A
+run is one slot at first and doubles each time that its reader has had to wait
+for the disk, so that only who keeps up gets long reads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from errno import ESTALE
+from typing import TYPE_CHECKING, NamedTuple
+
+from aio.arena import BLOCK, READING
+from aio.file import File
+from aio.window import window
+
+if TYPE_CHECKING:
+    from aio.disk import Disk
+
+LONGEST_RUN = 4  # slots
+
+
+class Held(NamedTuple):
+    """A pinned slot; its first byte is the file's byte at `start`."""
+
+    slot: int
+    start: int
+
+
+class Shrunk(Exception):
+    """The file ends before the bytes that were promised. All that is left has been shown."""
+
+
+class Stream:
+    """Ask view(); say advance(n) when n bytes of it are gone; close() when done, early or not."""
+
+    __slots__ = (
+        "_asked", "_disk", "_end", "_file", "_held", "_position", "_run", "_starved",
+        "closed", "in_line", "wake",
+    )  # fmt: skip
+
+    def __init__(self, disk: Disk, file: File, offset: int, length: int, wake: Callable[[], None]) -> None:
+        file.retain()
+        self._disk = disk
+        self._file = file
+        self._position = offset
+        self._end = offset + length
+        self._asked = offset  # up to here bytes are held, or on their way
+        self._held: deque[Held] = deque()
+        self._run = 1
+        self._starved = False
+        self.wake = wake
+        self.closed = False
+        self.in_line = False
+        disk.want(self)
+
+    @property
+    def left(self) -> int:
+        """How many bytes are still to come."""
+        return self._end - self._position
+
+    def view(self) -> memoryview | None:
+        """The next bytes, or None as long as they are on their way.
+
+        Raises OSError if they cannot be read, Shrunk if they are no more.
+        """
+        if self._file.changed:
+            raise OSError(ESTALE, "the file changed while it was read")
+        if not self._held:
+            self._starved = True
+            return None
+        slot, start = self._held[0]
+        length = self._disk.arena.length(slot)
+        if length == READING:
+            self._starved = True
+            return None
+        if error := self._disk.arena.error(slot):
+            raise OSError(error, "the disk could not read it")
+        lead = self._position - start
+        size = min(length - lead, self._end - self._position)
+        if size <= 0:
+            raise Shrunk
+        at = slot * BLOCK + lead
+        return self._disk.memory[at : at + size]
+
+    def advance(self, count: int) -> None:
+        """`count` bytes of the view are not needed any more."""
+        self._position += count
+        slot, start = self._held[0]
+        if self._position >= min(start + BLOCK, self._end):
+            self._held.popleft()
+            self._disk.arena.unpin(slot)
+            if self._starved:
+                self._starved = False
+                self._run = min(self._run * 2, LONGEST_RUN)
+            if self._asked < self._end and len(self._held) <= self._run:
+                self._disk.want(self)
+
+    def close(self) -> None:
+        """Nothing more is wanted. What is being read for it frees its slots when it is there."""
+        if self.closed:
+            return
+        self.closed = True
+        while self._held:
+            self._disk.arena.unpin(self._held.popleft().slot)
+        self._file.release()
+
+    def reach(self) -> bool:
+        """Hold what comes next: from memory, or by a read. False if that must wait its turn."""
+        while self._asked < self._end and len(self._held) <= self._run:
+            if self._disk.means.cached:
+                progress = self._reach_cached()
+            else:
+                progress = self._read(self._asked, self._file.unit)
+            if not progress:
+                return False
+        return True
+
+    def _reach_cached(self) -> bool:
+        arena = self._disk.arena
+        index = self._asked // BLOCK
+        slot = arena.find((self._file.identity, index))
+        if slot is None:
+            return self._read(self._asked, BLOCK)
+        arena.pin(slot)
+        if arena.length(slot) == READING:
+            self._disk.join(slot, self)
+        self._hold(slot, index * BLOCK)
+        return True
+
+    def _read(self, offset: int, unit: int) -> bool:
+        """One read for a run of blocks that nobody has."""
+        room = min(self._disk.room(), self._run)
+        if room <= 0:
+            return False
+        start, size, _ = window(offset, self._end - offset, unit, room * BLOCK)
+        slots: list[int] = []
+        cached = self._disk.means.cached
+        for at in range(start, start + size, BLOCK):
+            key = (self._file.identity, at // BLOCK) if cached else None
+            if slots and key is not None and self._disk.arena.find(key) is not None:
+                break
+            slot = self._disk.arena.take(key)
+            if slot is None:
+                break
+            slots.append(slot)
+        size = min(size, len(slots) * BLOCK, self._rounded_end(start))
+        self._disk.fetch(self._file, start, size, slots, self)
+        for n, slot in enumerate(slots):
+            self._hold(slot, start + n * BLOCK)
+        return True
+
+    def _rounded_end(self, start: int) -> int:
+        """From `start` to the end of the file, in whole units: more would be in vain."""
+        unit = self._file.unit
+        return -(-(self._file.size - start) // unit) * unit
+
+    def _hold(self, slot: int, start: int) -> None:
+        self._held.append(Held(slot, start))
+        self._asked = start + BLOCK
