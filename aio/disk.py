@@ -133,6 +133,10 @@ class Disk:
         self._start_jobs()
         return request
 
+    def has_settled(self, facts: Facts) -> bool:
+        """Whether a file that was too young for direct I/O when it was opened no longer is."""
+        return time.time_ns() - facts.identity.ctime_ns >= self.means.settle_ns
+
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         """The bytes from `offset`, one after the other; wake() is called when there are new ones."""
         return Stream(self, file, offset, length, wake)
@@ -224,7 +228,8 @@ class Disk:
         """The stream takes what it needs, now or in its turn among those that wait."""
         if stream.in_line:
             return
-        if self._waiting or not stream.reach():
+        # What is in memory waits for nobody; only a read waits behind those of others.
+        if not stream.reach(may_read=not self._waiting):
             stream.in_line = True
             self._waiting.append(stream)
 
@@ -256,6 +261,7 @@ class Disk:
         self.slots_reading += len(slots)
         for slot in slots:
             self._fetches[slot] = fetch
+            self.service.will_use(slot)
         self._submit(fetch)
 
     def join(self, slot: int, stream: Stream) -> None:

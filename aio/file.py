@@ -91,6 +91,10 @@ class File:
         self._users = 1
         self._close = close
 
+    @property
+    def users(self) -> int:
+        return self._users
+
     def retain(self) -> None:
         assert self._users > 0, "a closed file cannot be used"
         self._users += 1

@@ -103,10 +103,12 @@ int group_pread(struct group *, uint64_t tag, int fd, int64_t offset, uint32_t s
 void group_flush(struct group *);
 
 /* Memory for slots: private (a direct read into it must never meet a fork),
- * in huge pages if they can be had, and faulted in by a thread of its own. */
+ * in huge pages if they can be had, and faulted in by a thread of its own as
+ * far as memory_want() says. */
 struct memory;
 struct memory *memory_new(size_t bytes);
 char *memory_base(const struct memory *);
+void memory_want(struct memory *, size_t bytes);
 void memory_free(struct memory *);
 
 #endif

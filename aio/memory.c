@@ -1,10 +1,12 @@
 /* Memory for slots. A first direct read into an untouched huge page waits
- * milliseconds for it to be zeroed, so a thread touches all of it beforehand,
- * from the low end, where the first slots are taken. */
+ * milliseconds for it to be zeroed, so a thread touches the pages beforehand:
+ * from the low end, where the first slots are taken, and no further than the
+ * caller is about to go, so that memory never needed is never used. */
 #define _GNU_SOURCE
 #include "kernel.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,7 +21,9 @@
 struct memory {
     char *mapped, *base;
     size_t mapped_bytes, bytes;
+    _Atomic size_t wanted;  /* bytes from the base that are to be touched */
     _Atomic bool stop;
+    sem_t more;
     bool populating;
     pthread_t thread;
 };
@@ -27,13 +31,27 @@ struct memory {
 static void *populate(void *argument)
 {
     struct memory *memory = argument;
-    for (size_t at = 0; at < memory->bytes && !atomic_load(&memory->stop); at += HUGE_PAGE) {
+    size_t at = 0;
+    while (!atomic_load(&memory->stop) && at < memory->bytes) {
+        if (at >= atomic_load(&memory->wanted)) {
+            (void)sem_wait(&memory->more);
+            continue;
+        }
         size_t left = memory->bytes - at;
         /* Before Linux 5.14 there is no such call; then the reads pay. */
         if (madvise(memory->base + at, left < HUGE_PAGE ? left : HUGE_PAGE, MADV_POPULATE_WRITE) < 0)
             break;
+        at += HUGE_PAGE;
     }
     return NULL;
+}
+
+void memory_want(struct memory *memory, size_t bytes)
+{
+    if (bytes > atomic_load(&memory->wanted)) {
+        atomic_store(&memory->wanted, bytes);
+        sem_post(&memory->more);
+    }
 }
 
 struct memory *memory_new(size_t bytes)
@@ -55,6 +73,7 @@ struct memory *memory_new(size_t bytes)
      * the bytes on the child's side only: open(2), under O_DIRECT. */
     (void)madvise(memory->base, bytes, MADV_DONTFORK);
 
+    sem_init(&memory->more, 0, 0);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -71,8 +90,10 @@ char *memory_base(const struct memory *memory)
 void memory_free(struct memory *memory)
 {
     atomic_store(&memory->stop, true);
+    sem_post(&memory->more);
     if (memory->populating)
         pthread_join(memory->thread, NULL);
+    sem_destroy(&memory->more);
     munmap(memory->mapped, memory->mapped_bytes);
     free(memory);
 }

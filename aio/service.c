@@ -101,6 +101,15 @@ static int pool_join(struct pool *pool, const struct timespec *deadline)
     return asleep;
 }
 
+/* Nobody takes delivery: what was opened is closed again, unless a disk is
+ * dead, for then so may be the close. */
+static void discard(const struct completion *done, bool dead)
+{
+    if (!dead && done->job != NULL && done->job->content == NULL && done->result > 0)
+        close((int)done->result);
+    job_free(done->job);
+}
+
 int service_close(struct service *service, int milliseconds)
 {
     struct completion done[64];
@@ -124,7 +133,7 @@ int service_close(struct service *service, int milliseconds)
     for (;;) {
         for (int n; (n = service_reap(service, done, 64)) > 0;)
             for (int i = 0; i < n; i++)
-                job_free(done[i].job);
+                discard(&done[i], asleep > 0);
         unfinished = 0;
         for (uint32_t i = 0; i < service->groups; i++)
             unfinished += service->group[i]->flying;
@@ -207,7 +216,7 @@ int group_pread(struct group *group, uint64_t tag, int fd, int64_t offset, uint3
 
 void group_flush(struct group *group)
 {
-    if (!queue_empty(&group->submitter.queue))
+    if (group->depth > 0 && !queue_empty(&group->submitter.queue))
         bell_ring(&group->submitter.bell, 1);
 }
 

@@ -11,6 +11,7 @@ from aio._kernel import ffi, lib
 from aio.arena import BLOCK, Arena
 
 REAP_AT_ONCE = 256  # completions per call into C
+AHEAD = 256  # slots: so much memory is kept ready beyond what was ever used
 COMPLETION = struct.Struct("=QqQ")  # tag, result, address of the job
 
 
@@ -37,11 +38,13 @@ class Service:
         self.eventfd = lib.service_eventfd(self._service)
         self.arena = Arena(slots)
         self.memory = memoryview(ffi.buffer(lib.memory_base(self._memory), slots * BLOCK))
+        self._ready = 0  # slots whose memory has been asked to be ready
         self.counters: Counter[str] = Counter()
         self._report = report
         self._devices: list[Device] = []
         self._waiting: dict[int, Callable[[int, int], None]] = {}
         self._jobs = 0
+        self.will_use(0)
         self._out = ffi.new(f"struct completion[{REAP_AT_ONCE}]")
         self._view = memoryview(ffi.buffer(self._out, REAP_AT_ONCE * COMPLETION.size))
 
@@ -49,9 +52,7 @@ class Service:
 
     def add(self, device: Device, depth: int, openers: int, readers: int) -> object:
         """A group of threads of the device's own."""
-        group = lib.group_new(
-            self._service, lib.memory_base(self._memory), BLOCK, depth, openers, readers
-        )
+        group = lib.group_new(self._service, lib.memory_base(self._memory), BLOCK, depth, openers, readers)
         if group == ffi.NULL:
             raise OSError("no threads can be had for another device")
         self._devices.append(device)
@@ -74,6 +75,12 @@ class Service:
     def read_tag(self, slot: int) -> int:
         """The tag of a read that begins in this slot: the slot and its generation."""
         return (self.arena.generation(slot) << 24 | slot) << 1
+
+    def will_use(self, slot: int) -> None:
+        """A read into this slot comes soon: keeps memory ready ahead of it."""
+        if slot + AHEAD // 2 > self._ready:
+            self._ready = slot + AHEAD
+            lib.memory_want(self._memory, min(self._ready, self.arena.total) * BLOCK)
 
     def count(self, cause: str, message: str) -> None:
         """Counts something that the operator should know of, and says it the first time."""

@@ -107,23 +107,23 @@ class Stream:
             self._disk.arena.unpin(self._held.popleft().slot)
         self._file.release()
 
-    def reach(self) -> bool:
+    def reach(self, *, may_read: bool = True) -> bool:
         """Hold what comes next: from memory, or by a read. False if that must wait its turn."""
         while self._asked < self._end and len(self._held) <= self._run:
             if self._disk.means.cached:
-                progress = self._reach_cached()
+                progress = self._reach_cached(may_read)
             else:
-                progress = self._read(self._asked, self._file.unit)
+                progress = may_read and self._read(self._asked, self._file.unit)
             if not progress:
                 return False
         return True
 
-    def _reach_cached(self) -> bool:
+    def _reach_cached(self, may_read: bool) -> bool:
         arena = self._disk.arena
         index = self._asked // BLOCK
         slot = arena.find((self._file.identity, index))
         if slot is None:
-            return self._read(self._asked, BLOCK)
+            return may_read and self._read(self._asked, BLOCK)
         arena.pin(slot)
         if arena.length(slot) == READING:
             self._disk.join(slot, self)

@@ -1,9 +1,8 @@
-"""Disks for tests, made of loop devices: healthy ones of every kind, a slow one, and one that stops answering.
+"""Disks for tests, made of loop devices: healthy ones of every kind, a slow one, one that stops answering.
 
-Rule 1: whoever makes, unmakes: every mount, device, group and file here is a context manager's. What a killed run
-        has left behind is cleared away by the next one, which knows it by the dead process's id in its name.
+Rule 1: everything here is a context manager; `loops` and `throttle` see to it that nothing stays behind.
 Rule 2: a disk is not believed to be frozen before `FrozenDisk.prove` has seen cold files hang.
-Rule 3: needs root. `missing()` says in one sentence why a machine cannot have this.
+Rule 3: needs root. `missing` says in one sentence why a machine cannot have this.
 """
 
 from __future__ import annotations
@@ -11,29 +10,26 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from loadtest import throttle
+from loadtest import loops, throttle
+from loadtest.loops import Loop
 from loadtest.throttle import Ceiling
 
-PREFIX = "headrace-disk-"  # and the maker's process id, so that a later run can tell what nobody owns any more
 OLD = 1_600_000_000  # seconds; September 2020, long before any file of a test
 COOLINGS = 4  # flushing one layer dirties the one below, and what was used lately is spared once
-UNMOUNT_SECONDS = 30  # a killed process leaves the disk only when its last read has come back
+PROOF_SECONDS = 20  # for the readers to get stuck; their programs, too, have just been dropped from memory
+THAW_SECONDS = 30
 STANDSTILL = Ceiling(read_bytes=1)
 STANDSTILL_OF_WRITES = Ceiling(read_bytes=1, write_bytes=1)
-EXT4 = ("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0")
+EXT4 = ("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0")  # no late writes
 FORMATS = {
     "ext4": EXT4,
     "ext4-journal": EXT4,
@@ -41,18 +37,17 @@ FORMATS = {
     "xfs": ("mkfs.xfs", "-q", "-f"),
     "btrfs": ("mkfs.btrfs", "-q", "-f"),
 }
-SMALLEST = {"xfs": 320, "btrfs": 128}  # megabytes; what their mkfs insists on
+SMALLEST = {"xfs": 320, "btrfs": 128}  # megabytes that their mkfs insists on
 LOOP_CTL_GET_FREE = 0x4C82  # linux/loop.h
 EXT4_IOC_PRECACHE_EXTENTS = 0x6612  # _IO('f', 18), fs/ext4/ext4.h
-SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
 
 class NotFrozen(Exception):
-    """A cold file of a frozen disk answered, or its reader was not asleep: a test on it would prove nothing."""
+    """A cold file of a frozen disk has answered: no test on this disk would prove anything."""
 
 
 def missing(*kinds: str) -> str | None:
-    """Why this machine cannot have the frozen and the slow disk, and file systems of these kinds; None if it can."""
+    """Why there can be no frozen and no slow disk here, nor file systems of these kinds; or None."""
     if os.geteuid() != 0:
         return "only root can make file systems and mount them"
     try:
@@ -61,47 +56,48 @@ def missing(*kinds: str) -> str | None:
     except OSError as error:
         return f"there are no loop devices here ({error})"
     if throttle.find() is None:
-        return "no block throttle of control groups can be written to here (version 1 blkio, or version 2 io)"
+        return "no block throttle of control groups (version 1 blkio, version 2 io) can be written to here"
     needed = {"losetup", "mount", "umount", "sync", "stat", "debugfs", "mkfs.ext4"}
     needed |= {FORMATS[kind][0] for kind in kinds if kind in FORMATS}
-    if absent := sorted(program for program in needed if shutil.which(program, path=SYSTEM_PATH) is None):
+    if absent := sorted(name for name in needed if shutil.which(name, path=loops.SYSTEM_PATH) is None):
         return f"programs are not installed: {', '.join(absent)}"
     return None
 
 
 @contextmanager
 def filesystem(kind: str, megabytes: int, *, where: Path | None = None) -> Iterator[Path]:
-    """An empty file system of its own, mounted: ext4, ext4-journal (`data=journal`), xfs, btrfs, tmpfs or overlay.
+    """A fresh file system, mounted: ext4, ext4-journal (`data=journal`), xfs, btrfs, tmpfs or overlay.
 
-    In the overlay what is written goes to the upper layer, which lies on the same fresh ext4 as the lower one.
+    In the overlay what is written goes to the upper layer, on the same fresh ext4 as the lower one.
     """
-    with _home(where) as home:
+    with loops.home(where) as home, ExitStack() as stack:
         place = home / "disk"
         if kind == "tmpfs":
-            with _mounted(["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs"], place):
-                yield place
+            arguments = ["-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs"]
+            yield stack.enter_context(loops.mounted(arguments, place))
             return
-        with _loop(_image(home / "image", max(megabytes, SMALLEST.get(kind, 0)))) as loop:
-            _run(*FORMATS[kind], str(loop.device))
-            if kind != "overlay":
-                options = ["-o", "data=journal"] if kind == "ext4-journal" else []
-                with _mounted([*options, "-t", kind.partition("-")[0], str(loop.device)], place):
-                    yield place
-                return
-            with _mounted(["-t", "ext4", str(loop.device)], home / "layers") as layers:
-                lower, upper, work = (layers / name for name in ("lower", "upper", "work"))
-                for layer in (lower, upper, work):
-                    layer.mkdir()
-                parts = f"lowerdir={lower},upperdir={upper},workdir={work}"
-                with _mounted(["-t", "overlay", "-o", parts, "overlay"], place):
-                    yield place
+        image = loops.sparse(home / "image", max(megabytes, SMALLEST.get(kind, 0)))
+        device = str(stack.enter_context(loops.loop(image)).device)
+        loops.run(*FORMATS[kind], device)
+        if kind == "overlay":
+            below = stack.enter_context(loops.mounted(["-t", "ext4", device], home / "below"))
+            lower, upper, work = (below / name for name in ("lower", "upper", "work"))
+            for layer in (lower, upper, work):
+                layer.mkdir()
+            layers = f"lowerdir={lower},upperdir={upper},workdir={work}"
+            arguments = ["-t", "overlay", "-o", layers, "overlay"]
+        elif kind == "ext4-journal":
+            arguments = ["-t", "ext4", "-o", "data=journal", device]
+        else:
+            arguments = ["-t", kind, device]
+        yield stack.enter_context(loops.mounted(arguments, place))
 
 
 def age(image_or_device: Path, paths: Iterable[str], when: int = OLD) -> None:
-    """Set ctime and mtime in an unmounted ext4. A path is one inside the image, or `<7>` for the inode of that number.
+    """Set ctime and mtime in an unmounted ext4. A path is one inside the image, or `<7>` for inode 7.
 
-    A file that changed a moment ago may change again within the same tick of the clock, so Headrace does not keep what
-    it reads from it; and nobody but debugfs can set a ctime. Its exit status says nothing, its stderr does.
+    A file that has just changed can change again within the same tick of the clock, so Headrace does not keep
+    what it reads from it; and nobody but debugfs can set a ctime, whose exit status tells nothing of errors.
     """
     script: list[str] = []
     for path in paths:
@@ -109,30 +105,30 @@ def age(image_or_device: Path, paths: Iterable[str], when: int = OLD) -> None:
             raise ValueError(f"debugfs takes one line for one command: {path!r}")
         quoted = '"' + path.replace('"', '""') + '"'
         script += [f"sif {quoted} {field} @{when}\n" for field in ("ctime", "mtime")]
-    with tempfile.NamedTemporaryFile("w", prefix=PREFIX, suffix=".debugfs") as commands:
+    with tempfile.NamedTemporaryFile("w", suffix=".debugfs") as commands:
         commands.writelines(script)
         commands.flush()
-        done = _run("debugfs", "-w", "-f", commands.name, str(image_or_device))
+        done = loops.run("debugfs", "-w", "-f", commands.name, str(image_or_device))
     complaints = [line for line in done.stderr.splitlines() if line and not line.startswith("debugfs 1.")]
     if complaints:
         raise OSError(f"debugfs on {image_or_device}: {complaints[0]}")
 
 
 class _Disk:
-    """An ext4 whose files look old and can be made cold, and a control group for those who are to suffer from it."""
+    """An ext4 whose files look old and can be made cold, and a group for those who are to suffer from it."""
 
     path: Path  # where it is mounted
-    cgroup_procs: Path  # a process whose id is written here is in the group; `enter` does it
-    device: Path  # the block device that carries it
+    device: Path  # the block device that it is mounted from
+    cgroup_procs: Path  # who writes its process id here is in the group
 
-    def __init__(self, megabytes: int, *, where: Path | None = None) -> None:
+    def __init__(self, megabytes: int = 1200, *, where: Path | None = None) -> None:
         self._megabytes = megabytes
         self._where = where
         self._closing = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            home = stack.enter_context(_home(self._where))
+            home = stack.enter_context(loops.home(self._where))
             self._group = stack.enter_context(throttle.group(home.name))
             self.cgroup_procs = self._group.procs
             self.path = home / "disk"
@@ -160,14 +156,14 @@ class _Disk:
         self._mount()
 
     def cool(self) -> None:
-        """Leave nothing of it in the page cache, nor names and inodes that nobody holds open."""
+        """Leave nothing of it in the page cache, nor the names and inodes of what nobody holds open."""
         for _ in range(COOLINGS):
             for layer in self._layers:
-                _run("sync", "-f", str(layer))
+                loops.run("sync", "-f", str(layer))
             Path("/proc/sys/vm/drop_caches").write_text("3")
 
     def enter(self, pid: int) -> None:
-        """From now on this process, with all its threads, has the disk as it is in the group."""
+        """From now on the disk is to this process, with all its threads, as it is to the group."""
         self._group.enter(pid)
 
     def reads(self) -> tuple[int, int]:
@@ -179,29 +175,30 @@ class _Disk:
         return int((self._loop.sys / "inflight").read_text().split()[0])
 
     def request_tags(self) -> int:
-        """How many requests the device can have in flight; who wants one more has to wait for a tag."""
+        """How many requests the device takes at once; whoever has one more sleeps until a tag comes free."""
         return int((self._loop.sys / "queue/nr_requests").read_text())
 
-    def _build(self, stack: ExitStack, home: Path) -> tuple[_Loop, _Loop, list[Path]]:
-        """The device that the throttle is put on, the one to be mounted, and all mounts, the uppermost first."""
+    def _build(self, stack: ExitStack, home: Path) -> tuple[Loop, Loop, list[Path]]:
+        """The device to be throttled, the one to be mounted, and all mounts with the uppermost first."""
         raise NotImplementedError
 
     def _release(self) -> None:
+        """Let those go on who wait for the disk, or it could not be unmounted."""
         raise NotImplementedError
 
     def _mount(self) -> None:
         # One inode's block at a time: a look at one file must not warm its neighbours.
-        _mount(["-t", "ext4", "-o", "inode_readahead_blks=1", str(self.device)], self.path)
+        loops.mount(["-t", "ext4", "-o", "inode_readahead_blks=1", str(self.device)], self.path)
 
     def _unmount(self) -> None:
         if self.path.is_mount():
-            _unmount(self.path)
+            loops.unmount(self.path)
 
 
 class FrozenDisk(_Disk):
-    """A disk that stops answering and goes on later: ext4 on a loop device whose file lies on a second such pair.
+    """A disk that stops answering: ext4 on a loop device, whose file lies in an ext4 on another loop device.
 
-    One pair is not enough, for the throttle lets metadata pass. What is metadata above is plain data below, and waits.
+    One of them would not do, for the throttle lets metadata pass. What is metadata above is plain data below.
     """
 
     def __init__(self, megabytes: int = 1200, *, where: Path | None = None) -> None:
@@ -209,66 +206,64 @@ class FrozenDisk(_Disk):
         self._stuck: list[subprocess.Popen[bytes]] = []
 
     def freeze(self, writes: bool = False) -> None:
-        ceiling = STANDSTILL_OF_WRITES if writes else STANDSTILL
-        self._group.limit_everybody(self._throttled.number, ceiling)
+        self._group.limit_everybody(self._throttled.number, STANDSTILL_OF_WRITES if writes else STANDSTILL)
 
     def thaw(self) -> None:
         """What has been waiting goes on at once."""
         self._group.limit_everybody(self._throttled.number, Ceiling())
 
     def prove(self, paths: Sequence[Path], seconds: float = 2.0) -> None:
-        """A `stat` of every one of these cold paths hangs, in state D, in a process of its own inside the group.
+        """See the `stat` of each of these cold paths hang, in a process of its own inside the group.
 
-        Those processes stay stuck until the thaw; they are reaped at the next proof, or at the end.
+        These processes are stuck until the thaw; they are reaped by the next proof, or at the end.
         """
         self._stuck = [process for process in self._stuck if process.poll() is None]
-        look = 'echo $$ > "$1" && exec stat -- "$2"'
-        readers = [
-            subprocess.Popen(
-                ["/bin/sh", "-c", look, "sh", str(self.cgroup_procs), str(path)],
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            for path in paths
-        ]
-        self._stuck += readers
-        asleep = {reader.pid: ("stat", "D") for reader in readers}
-        deadline = time.monotonic() + 10  # to get there; the programs have just been dropped from memory, too
-        while (seen := {reader.pid: _state(reader.pid) for reader in readers}) != asleep:
-            if time.monotonic() > deadline or any(reader.poll() is not None for reader in readers):
-                raise NotFrozen(_complaint(paths, seen.values()))
+        readers = {path: self._look_at(path) for path in paths}
+        deadline = time.monotonic() + PROOF_SECONDS
+        while awake := _awake(readers):
+            if time.monotonic() > deadline or any(reader.poll() is not None for reader in readers.values()):
+                raise NotFrozen(awake)
             time.sleep(0.02)
-        time.sleep(seconds)  # there is nothing to wait for: that nothing happens is what is observed
-        if (seen := {reader.pid: _state(reader.pid) for reader in readers}) != asleep:
-            raise NotFrozen(_complaint(paths, seen.values()))
+        time.sleep(seconds)  # no event to wait for: that nothing happens is what we want to see
+        if awake := _awake(readers):
+            raise NotFrozen(awake)
 
     def warm_metadata(self, paths: Iterable[Path]) -> None:
-        """Names, inodes and extents into memory, so that of these files only the data is on the disk alone."""
+        """Have names, inodes and extents in memory, so that of these files only the data is out of reach."""
         for path in paths:
             with open(path, "rb", buffering=0) as file:
                 os.fstat(file.fileno())
                 fcntl.ioctl(file, EXT4_IOC_PRECACHE_EXTENTS)
 
-    def _build(self, stack: ExitStack, home: Path) -> tuple[_Loop, _Loop, list[Path]]:
-        below = stack.enter_context(_loop(_image(home / "image", self._megabytes + self._megabytes // 8 + 64)))
-        _run(*EXT4, str(below.device))
-        lower = stack.enter_context(_mounted(["-t", "ext4", str(below.device)], home / "below"))
-        # Past the lower page cache: nothing is kept there, and nothing is read ahead that nobody asked for.
-        above = stack.enter_context(_loop(_image(lower / "image", self._megabytes), "--direct-io=on"))
-        _run(*EXT4, str(above.device))
+    def _look_at(self, path: Path) -> subprocess.Popen[bytes]:
+        enter_and_look = 'echo $$ > "$1" && exec stat -- "$2"'
+        command = ["/bin/sh", "-c", enter_and_look, "sh", str(self.cgroup_procs), str(path)]
+        reader = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+        self._stuck.append(reader)
+        return reader
+
+    def _build(self, stack: ExitStack, home: Path) -> tuple[Loop, Loop, list[Path]]:
+        room = self._megabytes * 9 // 8 + 64  # the file system below needs some for itself
+        below = stack.enter_context(loops.loop(loops.sparse(home / "image", room)))
+        loops.run(*EXT4, str(below.device))
+        lower = stack.enter_context(loops.mounted(["-t", "ext4", str(below.device)], home / "below"))
+        # Past the lower page cache: it would keep what the upper one has dropped, and read ahead.
+        image = loops.sparse(lower / "image", self._megabytes)
+        above = stack.enter_context(loops.loop(image, "--direct-io=on"))
+        loops.run(*EXT4, str(above.device))
         return below, above, [self.path, lower]
 
     def _release(self) -> None:
         self.thaw()
         for process in self._stuck:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(UNMOUNT_SECONDS)
+                process.wait(THAW_SECONDS)
             process.kill()
             process.wait()
 
 
 class SlowDisk(_Disk):
-    """A disk that does only so many reads and bytes a second for those in its group, and is quick for all others."""
+    """A disk that does only so many reads and bytes a second for its group, and is quick for all others."""
 
     def limit(self, reads_per_second: int, bytes_per_second: int) -> None:
         """Zero is no limit."""
@@ -278,152 +273,23 @@ class SlowDisk(_Disk):
     def unlimit(self) -> None:
         self._group.limit(self._throttled.number, Ceiling())
 
-    def _build(self, stack: ExitStack, home: Path) -> tuple[_Loop, _Loop, list[Path]]:
-        loop = stack.enter_context(_loop(_image(home / "image", self._megabytes)))
-        _run(*EXT4, str(loop.device))
+    def _build(self, stack: ExitStack, home: Path) -> tuple[Loop, Loop, list[Path]]:
+        loop = stack.enter_context(loops.loop(loops.sparse(home / "image", self._megabytes)))
+        loops.run(*EXT4, str(loop.device))
         return loop, loop, [self.path]
 
     def _release(self) -> None:
         self.unlimit()
 
 
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """A loop device that carries one of our images."""
-
-    device: Path
-
-    @property
-    def number(self) -> str:
-        number = os.stat(self.device).st_rdev
-        return f"{os.major(number)}:{os.minor(number)}"
-
-    @property
-    def sys(self) -> Path:
-        return Path("/sys/block") / self.device.name
-
-    @property
-    def backing(self) -> str:
-        """Of a device that is free there is no such file."""
-        with suppress(OSError):
-            return (self.sys / "loop/backing_file").read_text().strip()
-        return ""
-
-
-@contextmanager
-def _home(where: Path | None) -> Iterator[Path]:
-    """A directory for the images and mounts of one disk, in which a server of another user may look, too."""
-    base = where or Path(tempfile.gettempdir())
-    _sweep(base)
-    with _termination_unwinds():
-        home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
-        try:
-            home.chmod(0o755)
-            yield home
-        finally:
-            shutil.rmtree(home)
-
-
-@contextmanager
-def _termination_unwinds() -> Iterator[None]:
-    """SIGTERM would end Python on the spot, with everything mounted; made an exit, it passes all the clean-ups."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _sweep(base: Path) -> None:
-    """Clear away what runs have left here whose process is gone: it was killed, and could not do it itself."""
-    for home in base.glob(f"{PREFIX}*"):
-        owner = home.name.removeprefix(PREFIX).partition("-")[0]
-        if not home.is_dir() or not owner.isdigit() or Path("/proc", owner).exists():
-            continue
-        loops = [_Loop(Path("/dev", block.name)) for block in Path("/sys/block").glob("loop*")]
-        loops = [loop for loop in loops if loop.backing.startswith(f"{home}/")]
-        if (hierarchy := throttle.find()) is not None:
-            group = hierarchy.root / home.name
-            for loop in loops:
-                throttle.Group(hierarchy, group if group.is_dir() else hierarchy.root).limit_everybody(
-                    loop.number, Ceiling()
-                )
-            if group.is_dir():
-                throttle.remove(hierarchy, group)
-        mounts = [Path(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        for mount in reversed([mount for mount in mounts if home in mount.parents]):
-            _unmount(mount)
-        for loop in loops:
-            _run("losetup", "-d", str(loop.device))
-        shutil.rmtree(home)
-
-
-def _image(path: Path, megabytes: int) -> Path:
-    with open(path, "wb") as image:
-        image.truncate(megabytes * 1_048_576)
-    return path
-
-
-@contextmanager
-def _loop(image: Path, *options: str) -> Iterator[_Loop]:
-    loop = _Loop(Path(_run("losetup", "--find", "--show", *options, str(image)).stdout.strip()))
-    try:
-        yield loop
-    finally:
-        _run("losetup", "-d", str(loop.device))
-        deadline = time.monotonic() + UNMOUNT_SECONDS
-        while loop.backing == str(image) and time.monotonic() < deadline:
-            time.sleep(0.02)  # somebody still has it open, and the kernel lets go of it when they do
-
-
-@contextmanager
-def _mounted(arguments: Sequence[str], at: Path) -> Iterator[Path]:
-    _mount(arguments, at)
-    try:
-        yield at
-    finally:
-        _unmount(at)
-
-
-def _mount(arguments: Sequence[str], at: Path) -> None:
-    at.mkdir(exist_ok=True)
-    _run("mount", *arguments, str(at))
-    at.chmod(0o755)
-
-
-def _unmount(at: Path) -> None:
-    deadline = time.monotonic() + UNMOUNT_SECONDS
-    while True:
-        try:
-            _run("umount", str(at))
-        except OSError:
-            if time.monotonic() > deadline:
-                _run("umount", "--lazy", str(at))  # out of sight now, and really gone with its last user
-                raise
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """In a session of its own: a Ctrl-C is for us, and must not hit the `umount` that cleans up after it."""
-    found = shutil.which(program, path=SYSTEM_PATH) or program
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False, start_new_session=True)
-    if done.returncode:
-        raise OSError(f"{program} {' '.join(arguments)}: {done.stderr.strip()}")
-    return done
+def _awake(readers: dict[Path, subprocess.Popen[bytes]]) -> str:
+    """Which of them do not sleep in the `stat`, uninterruptibly, and what they do; empty when all do."""
+    states = {path: _state(reader.pid) for path, reader in readers.items()}
+    awake = [f"{path} ({' '.join(state)})" for path, state in states.items() if state != ("stat", "D")]
+    return f"{len(awake)} of {len(readers)} do not hang: {', '.join(awake[:3])}" if awake else ""
 
 
 def _state(pid: int) -> tuple[str, str]:
-    """The name of a process and the letter of its state; of our own children, so there is always one."""
+    """The name and the state's letter of a child of ours; not yet waited for, it has them even when dead."""
     name, _, rest = Path("/proc", str(pid), "stat").read_text().partition("(")[2].rpartition(")")
     return name, rest.split()[0]
-
-
-def _complaint(paths: Iterable[Path], seen: Iterable[tuple[str, str]]) -> str:
-    awake = [f"{path}: {name} in state {state}" for path, (name, state) in zip(paths, seen, strict=True)
-             if (name, state) != ("stat", "D")]
-    return f"{len(awake)} of the readers do not hang: {'; '.join(awake[:3])}"

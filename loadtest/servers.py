@@ -48,7 +48,7 @@ NAMES = (
     "starlette",
 )
 
-# Processes start behind this gate: they wait for a line, so that core, limits and cgroup are set before they run.
+# Servers start behind this gate, which waits for a line: core, limits and cgroup are set before they run.
 GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "gate")
 
 
@@ -185,7 +185,7 @@ class Server:
             return ""
 
     def state(self, wait_seconds: float = 2.0) -> dict[str, object]:
-        """What Headrace tells of itself at SIGUSR1, or the last that it told before it ended; others: empty."""
+        """What Headrace tells of itself at SIGUSR1, or told last before it ended; of the others nothing."""
         if not self.name.startswith("headrace") or self._process.poll() is not None:
             return self._last_state
         told_before = len(self._states())

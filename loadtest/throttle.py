@@ -1,17 +1,17 @@
-"""A ceiling on what processes may read from one device and write to it, set by the block controller of cgroups.
+"""A ceiling on what processes read from a device and write to it, kept by the block controller of cgroups.
 
-Rule 1: a group is this run's own, and it is gone at the end. Nobody else's group is changed but the root: version 1
-        wants the ceiling there as well, for a device that is ours; version 2 is told to hand the controller down.
+Rule 1: a group is this run's own, and it is gone at the end. Of others' groups only the root is changed:
+        version 1 wants the ceiling of our device there as well, version 2 that the controller is handed down.
 Rule 2: both versions are one thing to the caller. The first that has the block controller is taken.
 
 Some facts about the block throttle
 -----------------------------------
 * A ceiling of one byte a second holds a read back for an hour. To the reader that is a disk that has stopped
   answering: it sleeps in state D, and not even SIGKILL gets it out.
-* Reads of metadata (marked so by the filesystem) pass over the ceiling. See `disks.FrozenDisk` for the way round.
+* Reads of metadata (marked so by the filesystem) pass over the ceiling. `disks.FrozenDisk` has the way round.
 * Raising the ceiling lets what waits go on at once.
-* Version 1 judges every group by itself, its root group included. In version 2 the root has no ceilings, and needs
-  none here: a loop device reads its backing file in the name of the group that asked.
+* Version 1 judges every group by itself, its root group included. In version 2 the root has no ceilings, and
+  needs none here: a loop device reads its backing file in the name of the group that asked.
 """
 
 from __future__ import annotations

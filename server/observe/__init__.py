@@ -1,1 +1,1 @@
-""
+"""What the operator sees. Nothing here may ever hold up the loop."""

@@ -1,0 +1,65 @@
+"""Preconditions, in the order of RFC 9110 section 13.2.2."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from server.answer.dates import parse_date
+
+ENTITY_TAG = re.compile(rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What tells one version of a representation from another."""
+
+    etag: bytes
+    modified: int  # seconds since the epoch
+
+
+class Verdict(Enum):
+    PROCEED = auto()
+    NOT_MODIFIED = auto()
+    FAILED = auto()
+
+
+def judge(fields: Mapping[bytes, bytes], validators: Validators) -> Verdict:
+    """Whether a GET or HEAD is to be answered, with 304, with 412, or as if unconditional."""
+    if (match := fields.get(b"if-match")) is not None:
+        if not _listed(match, validators.etag, weakly=False):
+            return Verdict.FAILED
+    elif (since := fields.get(b"if-unmodified-since")) is not None:
+        date = parse_date(since)
+        if date is not None and validators.modified > date:
+            return Verdict.FAILED
+    if (none := fields.get(b"if-none-match")) is not None:
+        if _listed(none, validators.etag, weakly=True):
+            return Verdict.NOT_MODIFIED
+    elif (since := fields.get(b"if-modified-since")) is not None:
+        date = parse_date(since)
+        if date is not None and validators.modified <= date:
+            return Verdict.NOT_MODIFIED
+    return Verdict.PROCEED
+
+
+def range_applies(fields: Mapping[bytes, bytes], validators: Validators, now: int) -> bool:
+    """If-Range (section 13.1.5): by strong comparison of a tag, or by the exact date, if that
+    date is old enough to be a strong validator (section 8.8.2.2)."""
+    condition = fields.get(b"if-range")
+    if condition is None:
+        return True
+    if ENTITY_TAG.fullmatch(condition):
+        return condition == validators.etag and not condition.startswith(b"W/")
+    return parse_date(condition) == validators.modified and now - validators.modified >= 1
+
+
+def _listed(header: bytes, etag: bytes, *, weakly: bool) -> bool:
+    if header.strip() == b"*":
+        return True
+    tags = ENTITY_TAG.findall(header)
+    if weakly:
+        return etag.removeprefix(b"W/") in [tag.removeprefix(b"W/") for tag in tags]
+    return etag in tags and not etag.startswith(b"W/")

@@ -1,0 +1,154 @@
+"""The answer to a request, from what is known of the file that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from server.answer.conditions import Validators, Verdict, judge, range_applies
+from server.answer.dates import http_date
+from server.answer.ranges import FileRange, Unsatisfiable, parse_ranges
+
+Headers = tuple[tuple[bytes, bytes], ...]
+KNOWN_METHODS = frozenset(b"GET HEAD OPTIONS POST PUT DELETE PATCH TRACE CONNECT".split())
+ALLOW = b"GET, HEAD, OPTIONS"
+YOUNG_SECONDS = 2  # a file may change again within the grain of its mtime
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """What a GET would send, and what is said of it."""
+
+    size: int
+    validators: Validators
+    content_type: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """There is nothing to send at this path: why, as a status."""
+
+    status: HTTPStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The path names a directory, and the target lacks the slash."""
+
+
+Found = Representation | Missing | Directory
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers (without Date and Connection) and body. The body of an answer to HEAD is
+    empty, whatever its Content-Length says."""
+
+    status: HTTPStatus
+    headers: Headers
+    body: tuple[bytes | FileRange, ...]
+
+
+def represent(size: int, mtime_ns: int, content_type: bytes, now: float) -> Representation:
+    """The representation of a file. Its tag is weak as long as the file could change again
+    without a new mtime (RFC 9110 section 8.8.1)."""
+    weak = b"W/" if now - mtime_ns / 1e9 < YOUNG_SECONDS else b""
+    etag = b'%s"%x-%x"' % (weak, mtime_ns, size)
+    return Representation(size, Validators(etag, mtime_ns // 1_000_000_000), content_type)
+
+
+def answer(method: bytes, target: bytes, fields: Mapping[bytes, bytes], found: Found, now: int) -> Answer:
+    """What to send for GET or HEAD of `target`."""
+    match found:
+        case Missing(status):
+            return page(status, method)
+        case Directory():
+            return _add_slash(target, method)
+    match judge(fields, found.validators):
+        case Verdict.FAILED:
+            return page(HTTPStatus.PRECONDITION_FAILED, method)
+        case Verdict.NOT_MODIFIED:
+            return Answer(HTTPStatus.NOT_MODIFIED, _validators(found), ())
+    wanted = fields.get(b"range")
+    # RFC 9110 section 14.2: Range is defined for GET only.
+    if wanted is not None and method == b"GET" and range_applies(fields, found.validators, now):
+        try:
+            ranges = parse_ranges(wanted, found.size)
+        except Unsatisfiable:
+            return page(
+                HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+                method,
+                ((b"Content-Range", b"bytes */%d" % found.size),),
+            )
+        if ranges is not None and len(ranges) == 1:
+            return _part(found, ranges[0])
+    return whole(found, method)
+
+
+def whole(found: Representation, method: bytes) -> Answer:
+    """200 with all of it."""
+    headers = (
+        (b"Content-Type", found.content_type),
+        (b"Content-Length", b"%d" % found.size),
+        *_validators(found),
+        (b"Accept-Ranges", b"bytes"),
+        (b"X-Content-Type-Options", b"nosniff"),
+    )
+    body = (FileRange(0, found.size),) if method == b"GET" and found.size else ()
+    return Answer(HTTPStatus.OK, headers, body)
+
+
+def _part(found: Representation, part: FileRange) -> Answer:
+    last = part.offset + part.length - 1
+    headers = (
+        (b"Content-Type", found.content_type),
+        (b"Content-Length", b"%d" % part.length),
+        (b"Content-Range", b"bytes %d-%d/%d" % (part.offset, last, found.size)),
+        *_validators(found),
+        (b"Accept-Ranges", b"bytes"),
+        (b"X-Content-Type-Options", b"nosniff"),
+    )
+    return Answer(HTTPStatus.PARTIAL_CONTENT, headers, (part,))
+
+
+def _validators(found: Representation) -> Headers:
+    return (
+        (b"ETag", found.validators.etag),
+        (b"Last-Modified", http_date(found.validators.modified)),
+    )
+
+
+def page(status: HTTPStatus, method: bytes, headers: Headers = ()) -> Answer:
+    """A short page that says what is the matter."""
+    body = (
+        b"<!doctype html><html lang=en><meta charset=utf-8>"
+        b"<meta name=color-scheme content='light dark'>"
+        b"<title>%d %s</title><h1>%d %s</h1>\n"
+    ) % ((status.value, status.phrase.encode()) * 2)
+    return Answer(
+        status,
+        (
+            (b"Content-Type", b"text/html; charset=utf-8"),
+            (b"Content-Length", b"%d" % len(body)),
+            *headers,
+        ),
+        () if method == b"HEAD" else (body,),
+    )
+
+
+def options() -> Answer:
+    """What can be done here (RFC 9110 section 9.3.7)."""
+    return Answer(HTTPStatus.NO_CONTENT, ((b"Allow", ALLOW),), ())
+
+
+def not_allowed(method: bytes) -> Answer:
+    return page(HTTPStatus.METHOD_NOT_ALLOWED, method, ((b"Allow", ALLOW),))
+
+
+def _add_slash(target: bytes, method: bytes) -> Answer:
+    """To the same path with a slash. Relative to the root, so that it is right behind a proxy;
+    one slash at its front, or a browser would take the first name for a host."""
+    path, mark, query = target.partition(b"?")
+    location = b"/" + path.lstrip(b"/") + b"/" + mark + query
+    return page(HTTPStatus.MOVED_PERMANENTLY, method, ((b"Location", location),))

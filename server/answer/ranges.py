@@ -1,0 +1,51 @@
+"""Range requests (RFC 9110 section 14)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+SPEC = re.compile(rb"[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*")
+MOST_DIGITS = 19  # beyond that no file reaches, and int() takes its time
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """`length` bytes of the file from `offset`."""
+
+    offset: int
+    length: int
+
+
+class Unsatisfiable(Exception):
+    """The ranges are well formed, and none of them meets the file (416)."""
+
+
+def parse_ranges(header: bytes, size: int) -> list[FileRange] | None:
+    """The ranges asked for, those beyond the end left out. None: the header is to be ignored,
+    as one of another unit, or malformed (section 14.2: a server MAY ignore it)."""
+    unit, equals, rest = header.partition(b"=")
+    if not equals or unit.strip().lower() != b"bytes":
+        return None
+    ranges = []
+    for part in rest.split(b","):
+        if not part.strip():
+            continue  # empty list elements are allowed (section 5.6.1.2)
+        match = SPEC.fullmatch(part)
+        if match is None or len(part) > 2 * MOST_DIGITS:
+            return None
+        first, last, suffix = match.groups()
+        if suffix is not None:
+            length = min(int(suffix), size)
+            ranges.append(FileRange(size - length, length))
+            continue
+        begin, end = int(first), int(last) if last else size - 1
+        if last and end < begin:
+            return None
+        ranges.append(FileRange(begin, max(0, min(end, size - 1) - begin + 1)))
+    if not ranges:
+        return None
+    satisfiable = [r for r in ranges if r.length > 0]
+    if not satisfiable:
+        raise Unsatisfiable
+    return satisfiable

@@ -1,0 +1,103 @@
+"""Content types by the ending of a name."""
+
+DEFAULT = b"application/octet-stream"
+TEXT = b"; charset=utf-8"
+
+_BY_ENDING: dict[bytes, bytes] = {
+    ending: kind.encode()
+    for kind, endings in {
+        "text/html; charset=utf-8": (b"html", b"htm"),
+        "text/css; charset=utf-8": (b"css",),
+        "text/javascript; charset=utf-8": (b"js", b"mjs", b"cjs"),
+        "text/plain; charset=utf-8": (
+            b"txt", b"text", b"log", b"conf", b"ini", b"toml", b"py", b"c", b"h", b"sh", b"diff", b"patch",
+        ),
+        "text/markdown; charset=utf-8": (b"md", b"markdown"),
+        "text/csv; charset=utf-8": (b"csv",),
+        "text/calendar; charset=utf-8": (b"ics",),
+        "text/vcard; charset=utf-8": (b"vcf",),
+        "text/vtt; charset=utf-8": (b"vtt",),
+        "text/yaml; charset=utf-8": (b"yaml", b"yml"),
+        "text/xml; charset=utf-8": (b"xml", b"xsl", b"xsd"),
+        "application/json": (b"json", b"map"),
+        "application/ld+json": (b"jsonld",),
+        "application/geo+json": (b"geojson",),
+        "application/manifest+json": (b"webmanifest",),
+        "application/feed+json": (b"jsonfeed",),
+        "application/rss+xml; charset=utf-8": (b"rss",),
+        "application/atom+xml; charset=utf-8": (b"atom",),
+        "application/xhtml+xml; charset=utf-8": (b"xhtml", b"xht"),
+        "application/wasm": (b"wasm",),
+        "application/pdf": (b"pdf",),
+        "application/zip": (b"zip",),
+        "application/gzip": (b"gz", b"tgz"),
+        "application/zstd": (b"zst",),
+        "application/x-bzip2": (b"bz2",),
+        "application/x-xz": (b"xz",),
+        "application/x-tar": (b"tar",),
+        "application/x-7z-compressed": (b"7z",),
+        "application/epub+zip": (b"epub",),
+        "application/vnd.debian.binary-package": (b"deb",),
+        "application/x-rpm": (b"rpm",),
+        "application/vnd.android.package-archive": (b"apk",),
+        "application/java-archive": (b"jar", b"war"),
+        "application/msword": (b"doc",),
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document": (b"docx",),
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": (b"xlsx",),
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation": (b"pptx",),
+        "application/vnd.oasis.opendocument.text": (b"odt",),
+        "application/vnd.oasis.opendocument.spreadsheet": (b"ods",),
+        "application/vnd.apple.mpegurl": (b"m3u8",),
+        "application/dash+xml": (b"mpd",),
+        "application/rtf": (b"rtf",),
+        "image/png": (b"png",),
+        "image/apng": (b"apng",),
+        "image/jpeg": (b"jpg", b"jpeg", b"jpe"),
+        "image/gif": (b"gif",),
+        "image/webp": (b"webp",),
+        "image/avif": (b"avif",),
+        "image/jxl": (b"jxl",),
+        "image/heic": (b"heic",),
+        "image/bmp": (b"bmp",),
+        "image/tiff": (b"tif", b"tiff"),
+        "image/x-icon": (b"ico", b"cur"),
+        "image/svg+xml": (b"svg", b"svgz"),
+        "font/woff": (b"woff",),
+        "font/woff2": (b"woff2",),
+        "font/ttf": (b"ttf",),
+        "font/otf": (b"otf",),
+        "font/collection": (b"ttc",),
+        "application/vnd.ms-fontobject": (b"eot",),
+        "audio/mpeg": (b"mp3",),
+        "audio/mp4": (b"m4a",),
+        "audio/ogg": (b"ogg", b"oga", b"opus"),
+        "audio/flac": (b"flac",),
+        "audio/wav": (b"wav",),
+        "audio/aac": (b"aac",),
+        "audio/midi": (b"mid", b"midi"),
+        "audio/webm": (b"weba",),
+        "video/mp4": (b"mp4", b"m4v"),
+        "video/webm": (b"webm",),
+        "video/ogg": (b"ogv",),
+        "video/quicktime": (b"mov",),
+        "video/x-matroska": (b"mkv",),
+        "video/x-msvideo": (b"avi",),
+        "video/mp2t": (b"ts",),
+        "video/mpeg": (b"mpg", b"mpeg"),
+        "model/gltf+json": (b"gltf",),
+        "model/gltf-binary": (b"glb",),
+        "model/obj": (b"obj",),
+        "model/stl": (b"stl",),
+    }.items()
+    for ending in endings
+}  # fmt: skip
+
+
+def content_type(path: bytes) -> bytes:
+    """The type of what lies at this path.
+
+    >>> content_type(b"lib/app.MJS")
+    b'text/javascript; charset=utf-8'
+    """
+    name = path.rpartition(b"/")[2]
+    return _BY_ENDING.get(name.rpartition(b".")[2].lower(), DEFAULT) if b"." in name else DEFAULT

@@ -1,0 +1,112 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from server.config import OPTIONS, BadOption, Config
+from server.process.worker import Worker, raise_descriptor_limit
+from server.wire.server import listen
+
+BAD_USAGE = 2
+ENVIRONMENT = "HEADRACE_"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until it is told to stop; the exit status."""
+    try:
+        config = read_config(sys.argv[1:] if arguments is None else arguments, os.environ)
+        roots = {prefix: open_root(directory) for prefix, directory in config.roots.items()}
+        listeners = [open_listener(host, port) for host, port in config.listen]
+    except BadOption as error:
+        print(f"headrace: {error}", file=sys.stderr)
+        return BAD_USAGE
+    raise_descriptor_limit()
+    worker = Worker(config, listeners, roots)
+    worker.journal.notice(ready_line(config, listeners))
+    gc.collect()
+    gc.freeze()
+    return worker.run()
+
+
+def read_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
+    """What the command line, the environment and the defaults say together."""
+    given = vars(_parser().parse_args(arguments))
+    values: dict[str, object] = {}
+    for option in OPTIONS:
+        flag, variable = f"--{option.name}", ENVIRONMENT + option.name.upper()
+        texts, source = given[option.name], flag
+        if texts is None and variable in environment:
+            texts, source = environment[variable].split() or [""], variable
+        if texts is None:
+            texts = [option.default] if option.default else []
+        try:
+            parsed = [option.parse(text) for text in texts]
+        except BadOption as error:
+            raise BadOption(f"{source}: {error}") from None
+        values[option.name] = tuple(parsed) if option.repeated else parsed[-1]
+    root = Path(given["root"] or environment.get(ENVIRONMENT + "ROOT", "."))
+    mounts: dict[bytes, Path] = dict(values.pop("mount"))  # type: ignore[call-overload]
+    return Config(roots={b"": root, **mounts}, **values)  # type: ignore[arg-type]
+
+
+def open_root(directory: Path) -> int:
+    """A descriptor beneath which everything is opened."""
+    try:
+        root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise BadOption(f"{directory}: there is no such directory") from None
+    except NotADirectoryError:
+        raise BadOption(f"{directory}: this is not a directory") from None
+    except PermissionError:
+        raise BadOption(f"{directory}: this directory cannot be read") from None
+    except OSError as error:
+        raise BadOption(f"{directory}: {error.strerror}") from None
+    return root
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise BadOption(f"cannot listen on {_address(host, port)}: {error.strerror}") from None
+
+
+def ready_line(config: Config, listeners: Sequence[socket.socket]) -> str:
+    urls = ", ".join(f"http://{_address(*sock.getsockname()[:2])}/" for sock in listeners)
+    return f"serving {config.roots[b'']} at {urls} ({config.backend})"
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadOption(f"{message} (see headrace --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="headrace",
+        description="A static-file HTTP server whose loop never waits for a disk.",
+        epilog="Every option can also be given in the environment, as HEADRACE_LISTEN and so on.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("root", nargs="?", metavar="ROOT", help="the directory to serve (default: .)")
+    for option in OPTIONS:
+        flag = f"--{option.name}"
+        if not option.metavar:
+            parser.add_argument(flag, action="store_const", const=["1"], help=option.meaning)
+            continue
+        named = f"{option.meaning}: {', '.join(option.choices)}" if option.choices else option.meaning
+        default = f" (default: {option.default})" if option.default else ""
+        parser.add_argument(flag, action="append", metavar=option.metavar, help=named + default)
+    return parser

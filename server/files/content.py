@@ -1,0 +1,39 @@
+"""Small files, whole in memory, within a budget of bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Protocol
+
+SMALL = 64 * 1024  # bytes: a file up to this size is kept whole
+OVERHEAD = 1024  # bytes that an entry costs beside its content, about
+
+
+class Holder(Protocol):
+    """Somebody whose content is in memory, and who can let it go."""
+
+    content: bytes | None
+
+    def let_go(self) -> None: ...
+
+
+class Contents:
+    """Who holds how much; the one unused for the longest time goes first."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.held = 0
+        self._holders: OrderedDict[Holder, int] = OrderedDict()
+
+    def admit(self, holder: Holder) -> None:
+        size = OVERHEAD + len(holder.content or b"")
+        self._holders[holder] = size
+        self.held += size
+        while self.held > self.budget and len(self._holders) > 1:
+            next(iter(self._holders)).let_go()
+
+    def touch(self, holder: Holder) -> None:
+        self._holders.move_to_end(holder)
+
+    def discharge(self, holder: Holder) -> None:
+        self.held -= self._holders.pop(holder, 0)

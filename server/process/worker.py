@@ -1,0 +1,151 @@
+"""A worker: the place where all parts are made and joined."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+from dataclasses import asdict
+
+from aio import BLOCK, Disk, InLoopDisk, Means, Service
+from server.config import Config
+from server.files.content import Contents
+from server.files.docroot import Docroot
+from server.files.site import Site
+from server.loop import Loop
+from server.observe.journal import Journal
+from server.process.memory import SMALL_FILES, default_budget
+from server.process.signals import Signals
+from server.wire.server import Server
+
+DRAIN_SECONDS = 30.0
+LEAVE_SECONDS = 1.0  # for the disk service's threads
+
+MEANS = {
+    "auto": Means(),
+    "linux-aio": Means(cached=False, settle_ns=0),
+    "threads": Means(native=False, cached=False),
+}
+
+
+class Worker:
+    """One process's loop, its sockets, its disks."""
+
+    def __init__(self, config: Config, listeners: list[socket.socket], roots: dict[bytes, int]) -> None:
+        self.config = config
+        self.journal = Journal(2)
+        self.loop = Loop()
+        budget = config.memory or default_budget()
+        self.service = Service(
+            max(8, budget * (SMALL_FILES - 1) // SMALL_FILES // BLOCK), report=self.journal.notice
+        )
+        self.contents = Contents(budget // SMALL_FILES)
+        self.disks: list[Disk] = []
+        self.site = Site(
+            {
+                prefix: self._docroot(root, str(directory))
+                for (prefix, directory), root in zip(config.roots.items(), roots.values(), strict=True)
+            }
+        )
+        self.server = Server(self.loop, self.site, listeners, self.journal.notice)
+        self.loop.watch(self.service.eventfd, select.EPOLLIN, lambda _: self.service.reap())
+        self.loop.before_waiting(self.service.flush)
+        self.loop.every_second(self._mind_the_drain)
+        self._drain_ends = 0.0
+        self._signals = Signals(
+            self.loop,
+            {
+                signal.SIGTERM: self.drain,
+                signal.SIGQUIT: self.drain,
+                signal.SIGINT: self.loop.stop,
+                signal.SIGUSR1: self.report_state,
+            },
+        )
+
+    def run(self) -> int:
+        """Serves until it is told to stop; the exit status."""
+        self.loop.run()
+        self.server.close_listeners()
+        self.server.drop_all()
+        if self.config.verbose:
+            self.report_state()
+        self._signals.close()
+        asleep = self.service.close(LEAVE_SECONDS)
+        if asleep:
+            self.journal.notice(f"left while {asleep} calls to a disk had not come back")
+        self.journal.close(LEAVE_SECONDS)
+        if asleep:
+            # Threads in the kernel cannot be joined; exit() would touch what they may touch.
+            os._exit(0)
+        return 0
+
+    def drain(self) -> None:
+        self._drain_ends = self.loop.now + DRAIN_SECONDS
+        self.server.drain()
+
+    def state(self) -> dict[str, object]:
+        """What can be seen of it from outside."""
+        turns = self.loop.turns
+        return {
+            "connections": self.server.connections,
+            "accepted": self.server.accepted,
+            "broken_off": self.server.broken_off,
+            "slots": asdict(self.service.arena.census()),
+            "disks": [
+                {
+                    "root": disk.name,
+                    "reads_in_flight": disk.reads_in_flight,
+                    "slots_reading": disk.slots_reading,
+                    "read_quota": disk.read_quota,
+                    "slot_quota": disk.slot_quota,
+                    "jobs_in_flight": disk.jobs_in_flight,
+                    "job_quota": disk.job_quota,
+                    "waiting": disk.waiting,
+                }
+                for disk in self.disks
+            ],
+            "open_files": sum(docroot.open_files for docroot in self.site.docroots),
+            "small_file_bytes": self.contents.held,
+            "turns": {
+                "count": turns.count,
+                "longest_cpu_us": turns.longest_cpu_ns // 1000,
+                "longest_wall_us": turns.longest_wall_ns // 1000,
+                "cpu_histogram": turns.cpu,
+                "wall_histogram": turns.wall,
+            },
+            "counters": dict(self.service.counters),
+        }
+
+    def report_state(self) -> None:
+        self.journal.notice(f"state {json.dumps(self.state())}")
+
+    def _docroot(self, root: int, name: str) -> Docroot:
+        return Docroot(
+            root,
+            self._disk(name),
+            lambda prefix: self._disk(f"{name}/{os.fsdecode(prefix)}"),
+            self.contents,
+            self.loop,
+        )
+
+    def _disk(self, name: str) -> Disk:
+        backend = self.config.backend
+        if backend in MEANS:
+            disk = Disk(self.service, name, MEANS[backend])
+        else:
+            disk = InLoopDisk(self.service, name, sendfile=backend == "sendfile")
+        self.disks.append(disk)
+        return disk
+
+    def _mind_the_drain(self) -> None:
+        if self.server.draining and self.loop.now >= self._drain_ends:
+            self.loop.stop()
+
+
+def raise_descriptor_limit() -> None:
+    """The soft limit is for programs that use select(2); we may have the hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,393 @@
+"""One client: bytes of heads come in, answers go out, one after the other.
+
+What epoll watches follows from the state, in _interest(). A client that has shut its side is
+neither gone nor a reason to spin: it gets its answer. After a refusal we shut our side and
+read on for a while, or the reset that follows a close with unread bytes would take the
+refusal with it (RFC 9112 section 9.6).
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import socket
+from collections.abc import Sequence
+from enum import Enum, auto
+from errno import ESTALE
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aio import InLoopStream, Shrunk, Stream
+from server.answer.plan import KNOWN_METHODS, Answer, answer, not_allowed, options, page
+from server.answer.ranges import FileRange
+from server.answer.target import BadTarget, path_of
+from server.files.docroot import Dated, Entry
+from server.wire.heads import MOST_BYTES, MOST_LINE_BYTES, Head, Refusal, Request, verdict
+from server.wire.outbox import Outbox
+
+if TYPE_CHECKING:
+    from server.wire.server import Server
+
+RECEIVE_BYTES = 64 * 1024
+STEP_BYTES = 256 * 1024  # of blocks, until it is the next one's turn
+KEEP_ALIVE_SECONDS = 15
+HEAD_SECONDS = 20  # for all of a head, however it trickles in
+SEND_SECONDS = 60  # for the client to take anything
+LINGER_SECONDS = 2
+GONE_SECONDS = 60  # for a client that has shut its side and waits for a disk
+CONDITIONS = frozenset(
+    (b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
+)
+ERRORS = select.EPOLLERR | select.EPOLLHUP
+
+
+class Phase(Enum):
+    OPEN = auto()  # requests may arrive, or an answer is leaving
+    LINGERING = auto()  # our side is shut; what arrives is thrown away
+    CLOSED = auto()  # forgotten; late completions find nobody
+
+
+class After(Enum):
+    NEXT = auto()  # the next request may come on this connection
+    CLOSE = auto()  # the client wants it closed
+    LINGER = auto()  # we do, and the client may still be sending
+
+
+class Connection:
+    """A socket and what is between it and the files."""
+
+    __slots__ = (
+        "_after", "_blocked", "_entry", "_found", "_half_closed", "_inbox", "_outbox", "_phase", "_queued",
+        "_request", "_server", "_sock", "_watched", "deadline",
+    )  # fmt: skip
+
+    def __init__(self, sock: socket.socket, server: Server) -> None:
+        self._sock = sock
+        self._server = server
+        self._phase = Phase.OPEN
+        self._inbox = b""
+        self._outbox: Outbox | None = None  # the answer that is leaving
+        self._request: Request | None = None  # the one that waits for its entry
+        self._entry: Entry | None = None  # what it waits for
+        self._found: Entry | None = None  # what was found meanwhile
+        self._after = After.NEXT
+        self._half_closed = False
+        self._blocked = False
+        self._queued = False
+        self._watched = select.EPOLLIN
+        self.deadline = server.loop.now + HEAD_SECONDS
+        server.loop.watch(sock.fileno(), self._watched, self.on_event)
+
+    # --- called by the loop ---
+
+    def on_event(self, mask: int) -> None:
+        if mask & ERRORS:
+            self.drop()
+            return
+        if mask & select.EPOLLIN:
+            self._receive()
+        if mask & select.EPOLLOUT:
+            self._blocked = False
+            self._wake()
+
+    def proceed(self) -> int:
+        """Answers with what was found, or sends the next block."""
+        self._queued = False
+        if self._phase is not Phase.OPEN:
+            return 0
+        if self._found is not None and self._request is not None:
+            request, entry = self._request, self._found
+            self._request = self._entry = self._found = None
+            if entry.gone:
+                self._begin(request)
+            else:
+                self._answer(request, entry)
+        moved = self._send()
+        if self.idle:
+            self._serve()
+        return moved
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self._phase is Phase.OPEN and self.idle and self._inbox:
+            self._refuse(Refusal(HTTPStatus.REQUEST_TIMEOUT, "the head took too long"))
+        else:
+            self.drop()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return self._outbox is None and self._request is None
+
+    def drop(self) -> None:
+        """Closes it now, whatever is under way."""
+        if self._phase is Phase.CLOSED:
+            return
+        self._phase = Phase.CLOSED
+        if self._entry is not None:
+            self._entry.abandon(self)
+            self._entry = self._request = None
+        if self._outbox is not None:
+            self._outbox.close()
+            self._outbox = None
+        self._server.forget(self)
+        self._server.loop.close(self._sock)
+
+    # --- called by the files ---
+
+    def found(self, entry: Entry) -> None:
+        self._found = entry
+        self._wake()
+
+    def _wake(self) -> None:
+        """There is something to do, in a turn soon."""
+        if not self._queued:
+            self._queued = True
+            self._server.loop.ready(self)
+
+    # --- in ---
+
+    def _receive(self) -> None:
+        try:
+            data = self._sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.drop()
+            return
+        if self._phase is Phase.LINGERING:
+            if not data:
+                self.drop()
+            return
+        if not data:
+            self._half_closed = True
+            if self.idle:
+                self.drop()
+            else:
+                self._rest()
+            return
+        if self.idle:
+            if not self._inbox:
+                self.deadline = self._server.loop.now + HEAD_SECONDS
+            self._inbox += data
+            self._serve()
+        else:
+            self._inbox += data
+            self._rest()
+
+    def _serve(self) -> None:
+        """Takes heads from the inbox until one has to wait for its answer."""
+        while self._phase is Phase.OPEN and self.idle and (head := self._next_head()) is not None:
+            judged = verdict(head)
+            if isinstance(judged, Refusal):
+                self._refuse(judged)
+            else:
+                self._begin(judged)
+        self._rest()
+
+    def _next_head(self) -> bytes | None:
+        # RFC 9112 section 2.2: empty lines before a request line are to be ignored.
+        while self._inbox.startswith(b"\r\n"):
+            self._inbox = self._inbox[2:]
+        if not self._inbox:
+            if self._half_closed:
+                self.drop()
+            return None
+        head, end, rest = self._inbox.partition(b"\r\n\r\n")
+        if end and len(head) <= MOST_BYTES:
+            self._inbox = rest
+            return head + end
+        if len(head) > MOST_BYTES or b"\n\n" in head or b"\n\r\n" in head:
+            self._refuse(self._overlong(head))
+        elif b"\r\n" not in head and len(head) > MOST_LINE_BYTES:
+            self._refuse(Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long"))
+        elif self._half_closed:
+            self.drop()
+        return None
+
+    @staticmethod
+    def _overlong(head: bytes) -> Refusal:
+        if len(head) <= MOST_BYTES:
+            return Refusal(HTTPStatus.BAD_REQUEST, "a line ends in a bare LF")
+        if len(head.partition(b"\r\n")[0]) > MOST_LINE_BYTES:
+            return Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
+        return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long")
+
+    # --- deciding ---
+
+    def _begin(self, request: Request) -> None:
+        self._after = After.NEXT if request.keep_alive else After.CLOSE
+        if request.method not in (b"GET", b"HEAD"):
+            self._answer_without_file(request)
+            return
+        try:
+            path = path_of(request.target)
+        except BadTarget as error:
+            self._refuse(Refusal(HTTPStatus.BAD_REQUEST, str(error), request.method))
+            return
+        entry, at_once = self._server.site.find(path, self)
+        if at_once:
+            self._answer(request, entry)
+        else:
+            self._request = request
+            self._entry = entry
+            self.deadline = math.inf  # the disk's time is not the client's fault
+
+    def _answer_without_file(self, request: Request) -> None:
+        if request.method == b"OPTIONS":
+            self._put_anew(request, options())
+        elif request.method in KNOWN_METHODS:
+            self._after = After.LINGER  # it may have a body, which nobody reads
+            self._put_anew(request, not_allowed(request.method))
+        else:
+            self._refuse(Refusal(HTTPStatus.NOT_IMPLEMENTED, "an unknown method", request.method))
+
+    def _answer(self, request: Request, entry: Entry) -> None:
+        assert entry.found is not None
+        key = (request.method, self._persistence(request))
+        conditional = not CONDITIONS.isdisjoint(request.fields)
+        known = None if conditional else entry.ready.get(key)
+        if known is None:
+            second = self._server.second
+            decided = answer(request.method, request.target, request.fields, entry.found, second)
+            known = decided, Head(decided.status, decided.headers, key[1])
+            if not conditional and decided.status is HTTPStatus.OK:
+                entry.ready[key] = known
+        decided, head = known
+        self._put(head, [self._piece(part, entry) for part in decided.body])
+
+    def _persistence(self, request: Request) -> bytes:
+        """What the Connection field must say, if anything (RFC 9112 section 9.3)."""
+        if self._after is not After.NEXT or self._server.draining:
+            return b"close"
+        return b"keep-alive" if request.version == b"1.0" else b""
+
+    def _piece(self, part: bytes | FileRange, entry: Entry) -> bytes | Stream | InLoopStream:
+        if isinstance(part, bytes):
+            return part
+        if entry.content is not None:
+            return entry.content[part.offset : part.offset + part.length]
+        assert entry.file is not None
+        return entry.disk.stream(entry.file, part.offset, part.length, self._wake)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._after = After.LINGER
+        self._inbox = b""
+        decided = page(refusal.status, refusal.method)
+        self._put(Head(decided.status, decided.headers, b"close"), list(decided.body))
+
+    def _put_anew(self, request: Request, decided: Answer) -> None:
+        self._put(Head(decided.status, decided.headers, self._persistence(request)), list(decided.body))
+
+    def _put(self, head: Dated, body: Sequence[bytes | FileRange | Stream | InLoopStream]) -> None:
+        """Lets the answer go: at once if it is all in memory, else when it is its turn."""
+        self._outbox = outbox = Outbox()
+        outbox.add(head.dated(self._server.date()))
+        for piece in body:
+            assert not isinstance(piece, FileRange)
+            outbox.add(piece)
+        self.deadline = self._server.loop.now + SEND_SECONDS
+        if len(body) == 0 or isinstance(body[-1], bytes):
+            self._send()
+        else:
+            self._wake()
+
+    # --- out ---
+
+    def _send(self) -> int:
+        """Sends until the socket or this connection's share of the turn is full, or the next
+        bytes are still on their way; how many left."""
+        outbox = self._outbox
+        moved = 0
+        while outbox is not None and not outbox.empty and not self._blocked and moved < STEP_BYTES:
+            try:
+                buffers = outbox.sendable()
+            except (OSError, Shrunk) as error:
+                self._break_off(outbox, error)
+                return moved
+            if buffers is None:
+                self.deadline = self._server.loop.now + GONE_SECONDS if self._half_closed else math.inf
+                break
+            try:
+                count = self._transmit(outbox, buffers)
+            except BlockingIOError:
+                self._blocked = True
+                break
+            except Shrunk as error:
+                self._break_off(outbox, error)
+                return moved
+            except OSError:
+                self.drop()
+                return moved
+            moved += count
+        if outbox is not None and outbox.empty:
+            self._outbox = None
+            self._finish()
+        elif moved:
+            self.deadline = self._server.loop.now + SEND_SECONDS
+            if moved >= STEP_BYTES and not self._blocked:
+                self._wake()
+        self._rest()
+        return moved
+
+    def _transmit(self, outbox: Outbox, buffers: list[memoryview]) -> int:
+        if not buffers:
+            stream = outbox.sends_itself
+            assert stream is not None
+            count = stream.send_to(self._sock.fileno())
+            outbox.tidy()
+            return count
+        if len(buffers) == 1:
+            count = self._sock.send(buffers[0])
+            self._blocked = count < len(buffers[0])
+        else:
+            count = self._sock.sendmsg(buffers)
+            self._blocked = count < sum(map(len, buffers))
+        outbox.sent(count)
+        return count
+
+    def _break_off(self, outbox: Outbox, error: OSError | Shrunk) -> None:
+        """What was promised cannot be sent. Once it has begun, all that is left is to close:
+        never pad, never go on with other bytes."""
+        outbox.close()
+        self._outbox = None
+        if outbox.begun:
+            self._server.broken_off += 1
+            self.drop()
+        else:
+            status = (
+                HTTPStatus.SERVICE_UNAVAILABLE
+                if isinstance(error, Shrunk) or error.errno == ESTALE
+                else HTTPStatus.INTERNAL_SERVER_ERROR
+            )
+            self._refuse(Refusal(status, str(error)))
+
+    def _finish(self) -> None:
+        """The answer has left."""
+        if self._half_closed and not self._inbox:
+            self.drop()
+        elif self._after is After.NEXT and not self._server.draining:
+            self.deadline = self._server.loop.now + (HEAD_SECONDS if self._inbox else KEEP_ALIVE_SECONDS)
+        elif self._after is After.LINGER and not self._half_closed:
+            self._phase = Phase.LINGERING
+            self.deadline = self._server.loop.now + LINGER_SECONDS
+            try:
+                self._sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                self.drop()
+        else:
+            self.drop()
+
+    def _rest(self) -> None:
+        """Waits for the next event; tells epoll only what is new."""
+        if self._phase is not Phase.CLOSED and (mask := self._interest()) != self._watched:
+            self._watched = mask
+            self._server.loop.rewatch(self._sock.fileno(), mask)
+
+    def _interest(self) -> int:
+        mask = 0
+        if not self._half_closed and len(self._inbox) <= MOST_BYTES:
+            mask |= select.EPOLLIN
+        if self._blocked:
+            mask |= select.EPOLLOUT
+        return mask

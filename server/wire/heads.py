@@ -1,0 +1,154 @@
+"""Heads: h11 judges those of requests and writes those of responses.
+
+verdict() is a function of the bytes of one head and of nothing else. On top of what h11
+refuses, it refuses what a server behind or before a proxy must not let through: anything
+that the next one could take for the beginning or the end of another message (RFC 9112).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import h11
+
+from server.answer.plan import KNOWN_METHODS, Headers
+
+MOST_BYTES = 16 * 1024  # of a head
+MOST_LINE_BYTES = 8 * 1024  # of a request line: RFC 9112 section 3 recommends at least 8000
+MOST_FIELDS = 100
+
+CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+FOLDED = re.compile(rb"\r\n[ \t]")
+# RFC 3986 section 3.2.2: a name or an IPv4 address, or an IP literal; and a port.
+AUTHORITY = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d*)?"
+)
+DATE_PLACE = b"Date: ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A head without a fault. Field names are in lower case; repeated fields are joined."""
+
+    method: bytes
+    target: bytes  # origin-form, or "*"
+    host: bytes
+    version: bytes
+    fields: Mapping[bytes, bytes]
+    keep_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A head to be answered with an error, after which the connection is closed."""
+
+    status: HTTPStatus
+    why: str
+    method: bytes = b"GET"
+
+
+def verdict(head: bytes) -> Request | Refusal:
+    """Judges one head, which ends with its empty line."""
+    if head.count(b"\n") != head.count(b"\r\n") or head.count(b"\r") != head.count(b"\r\n"):
+        return Refusal(HTTPStatus.BAD_REQUEST, "a line ends in a bare CR or LF")
+    if FOLDED.search(head):
+        return Refusal(HTTPStatus.BAD_REQUEST, "a folded field line")
+    if CONTROL.search(head):
+        return Refusal(HTTPStatus.BAD_REQUEST, "a control character")
+    if head.index(b"\r\n") > MOST_LINE_BYTES:
+        return Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
+    if head.count(b"\r\n") > MOST_FIELDS + 2:
+        return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many fields")
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_BYTES)
+    connection.receive_data(head)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        return Refusal(HTTPStatus(error.error_status_hint), str(error))
+    if not isinstance(event, h11.Request):
+        return Refusal(HTTPStatus.BAD_REQUEST, "not a request")
+    return _understand(event)
+
+
+def _understand(event: h11.Request) -> Request | Refusal:
+    """What h11 leaves to whoever uses it."""
+    method = bytes(event.method)
+    if event.http_version not in (b"1.0", b"1.1"):
+        return Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and 1.1", method)
+    fields: dict[bytes, bytes] = {}
+    for name, value in event.headers:
+        fields[name] = fields[name] + b", " + value if name in fields else value
+    if refusal := _body_refusal(method, event.http_version, event.headers, fields):
+        return refusal
+    target, host = bytes(event.target), fields.get(b"host", b"")
+    if target[:7].lower() in (b"http://", b"https:/"):
+        # RFC 9112 section 3.2.2: the authority of an absolute-form replaces Host.
+        host, slash, path = target.partition(b"://")[2].partition(b"/")
+        if not slash and b"?" in host:
+            return Refusal(HTTPStatus.BAD_REQUEST, "an absolute target without a path", method)
+        target = slash + path or b"/"
+        if not host:
+            return Refusal(HTTPStatus.BAD_REQUEST, "an absolute target without a host", method)
+    if not AUTHORITY.fullmatch(host) or not AUTHORITY.fullmatch(fields.get(b"host", b"")):
+        return Refusal(HTTPStatus.BAD_REQUEST, "not a host", method)
+    if method in KNOWN_METHODS - {b"CONNECT"} and not (
+        target.startswith(b"/") or (target == b"*" and method == b"OPTIONS")
+    ):
+        return Refusal(HTTPStatus.BAD_REQUEST, "not a request target", method)
+    if b"#" in target:
+        return Refusal(HTTPStatus.BAD_REQUEST, "a fragment in a request target", method)
+    return Request(method, target, host, event.http_version, fields, _keep_alive(event.http_version, fields))
+
+
+def _body_refusal(
+    method: bytes, version: bytes, headers: h11._headers.Headers, fields: Mapping[bytes, bytes]
+) -> Refusal | None:
+    """No request for a file has a body, and none is ever read as the next request."""
+    lengths = [value for name, value in headers.raw_items() if name.lower() == b"content-length"]
+    coding = fields.get(b"transfer-encoding")
+    expect = fields.get(b"expect")
+    if coding is not None and (lengths or version == b"1.0"):
+        return Refusal(HTTPStatus.BAD_REQUEST, "Transfer-Encoding where it cannot be", method)
+    if len(lengths) > 1 or (lengths and b"," in lengths[0]):
+        return Refusal(HTTPStatus.BAD_REQUEST, "more than one Content-Length", method)
+    if expect is not None and expect.strip().lower() != b"100-continue":
+        return Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation", method)
+    if method not in (b"GET", b"HEAD", b"OPTIONS"):
+        return None  # refused for its method, and closed: see Connection
+    if coding is not None or (lengths and int(lengths[0]) > 0):
+        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a body", method)
+    return None
+
+
+def _keep_alive(version: bytes, fields: Mapping[bytes, bytes]) -> bool:
+    tokens = [token.strip().lower() for token in fields.get(b"connection", b"").split(b",")]
+    if version == b"1.0":
+        return b"keep-alive" in tokens and b"close" not in tokens
+    return b"close" not in tokens
+
+
+class Head:
+    """A response head, ready but for its Date."""
+
+    __slots__ = ("after", "before")
+
+    def __init__(self, status: HTTPStatus, headers: Headers, connection: bytes = b"") -> None:
+        writer = h11.Connection(h11.SERVER)
+        extra = ((b"Connection", connection),) if connection else ()
+        head = writer.send(
+            h11.Response(
+                status_code=status.value,
+                reason=status.phrase.encode(),
+                headers=[(b"Date", b"?"), *headers, *extra],
+            )
+        )
+        assert head is not None
+        before, place, self.after = head.partition(DATE_PLACE)
+        assert place, "h11 writes the headers as they are given"
+        self.before = before + b"Date: "
+
+    def dated(self, date: bytes) -> bytes:
+        return self.before + date + self.after

@@ -1,0 +1,88 @@
+"""What goes out next: pieces of memory and ranges of files, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from aio import InLoopStream, Stream
+
+Piece = memoryview | Stream | InLoopStream
+
+
+class Outbox:
+    """Ask sendable(), send as much of it as the socket takes, and say sent(n).
+
+    A piece of memory is held back until what follows it from a file can go with it: one
+    call instead of two, and an answer whose first block cannot be read can still become
+    an error.
+    """
+
+    __slots__ = ("_pieces", "begun")
+
+    def __init__(self) -> None:
+        self._pieces: deque[Piece] = deque()
+        self.begun = False  # whether anything of it has left
+
+    def add(self, piece: bytes | Stream | InLoopStream) -> None:
+        self._pieces.append(memoryview(piece) if isinstance(piece, bytes) else piece)
+
+    @property
+    def empty(self) -> bool:
+        return not self._pieces
+
+    def sendable(self) -> list[memoryview] | None:
+        """The buffers to send next; None as long as bytes are on their way from a disk.
+
+        Raises what Stream.view() raises.
+        """
+        buffers: list[memoryview] = []
+        for piece in self._pieces:
+            if isinstance(piece, memoryview):
+                buffers.append(piece)
+                continue
+            if isinstance(piece, InLoopStream) and piece.sends_itself:
+                return buffers
+            view = piece.view()
+            if view is None:
+                return None
+            buffers.append(view)
+            return buffers
+        return buffers
+
+    @property
+    def sends_itself(self) -> InLoopStream | None:
+        """The stream that is next and moves its bytes by itself, if there is one."""
+        first = self._pieces[0]
+        return first if isinstance(first, InLoopStream) and first.sends_itself else None
+
+    def sent(self, count: int) -> None:
+        """`count` bytes of what was sendable have left."""
+        self.begun = True
+        while count:
+            piece = self._pieces[0]
+            if isinstance(piece, memoryview):
+                if count < len(piece):
+                    self._pieces[0] = piece[count:]
+                    return
+                count -= len(piece)
+                self._pieces.popleft()
+                continue
+            piece.advance(count)
+            count = 0
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Lets go of streams that are through."""
+        while self._pieces:
+            piece = self._pieces[0]
+            if isinstance(piece, memoryview) or piece.left:
+                return
+            piece.close()
+            self._pieces.popleft()
+
+    def close(self) -> None:
+        """Nothing more leaves."""
+        while self._pieces:
+            piece = self._pieces.popleft()
+            if not isinstance(piece, memoryview):
+                piece.close()

@@ -1,0 +1,143 @@
+"""Listening sockets and the connections that came from them."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from server.answer.dates import http_date
+from server.files.site import Site
+from server.loop import Loop
+from server.wire.connection import Connection
+
+ACCEPTS_AT_ONCE = 64
+BACKLOG = 4096
+UNSENT_BYTES = 128 * 1024  # in the kernel for each socket, or a slow reader takes megabytes
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. What is set on it is inherited by every connection (tcp(7))."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class Server:
+    """Accepts connections, keeps the roll of them, and shows them the door."""
+
+    def __init__(
+        self, loop: Loop, site: Site, listeners: list[socket.socket], report: Callable[[str], None]
+    ) -> None:
+        self.loop = loop
+        self.site = site
+        self.draining = False
+        self.broken_off = 0  # answers that could not be completed
+        self.accepted = 0
+        self._report = report
+        self._listeners = listeners
+        self._paused = False  # no descriptor was left
+        self._connections: set[Connection] = set()
+        self._date = b""
+        self._date_second = 0
+        for sock in listeners:
+            self._watch(sock)
+        loop.every_second(self._sweep)
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    @property
+    def second(self) -> int:
+        """Seconds since the epoch."""
+        return int(time.time())
+
+    def date(self) -> bytes:
+        """The Date of an answer that leaves now."""
+        second = self.second
+        if second != self._date_second:
+            self._date_second = second
+            self._date = http_date(second)
+        return self._date
+
+    def forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if self._paused:
+            self._resume()
+        if self.draining and not self._connections:
+            self.loop.stop()
+
+    def drain(self) -> None:
+        """Listens no more, lets answers end, and stops the loop after the last one."""
+        self.draining = True
+        self.close_listeners()
+        for connection in list(self._connections):
+            if connection.idle:
+                connection.drop()
+        if not self._connections:
+            self.loop.stop()
+
+    def close_listeners(self) -> None:
+        """Shut down first: a socket that this process merely closes stays open as long as a
+        thread of it hangs on a dead disk, and would go on taking connections."""
+        for sock in self._listeners:
+            sock.shutdown(socket.SHUT_RD)
+            self.loop.close(sock)
+        self._listeners = []
+
+    def drop_all(self) -> None:
+        for connection in list(self._connections):
+            connection.drop()
+
+    def _watch(self, sock: socket.socket) -> None:
+        self.loop.watch(sock.fileno(), select.EPOLLIN, lambda _: self._accept(sock))
+
+    def _accept(self, sock: socket.socket) -> None:
+        for _ in range(ACCEPTS_AT_ONCE):
+            try:
+                client, _address = sock.accept()
+            except BlockingIOError:
+                return
+            except (ConnectionError, TimeoutError):
+                continue  # that client has gone; accept(2) passes on the errors of its connection
+            except OSError as error:
+                self._pause(error)
+                return
+            client.setblocking(False)
+            self.accepted += 1
+            self._connections.add(Connection(client, self))
+
+    def _pause(self, error: OSError) -> None:
+        """No descriptor or no memory: to try again at once would be to spin."""
+        if not self._paused:
+            self._paused = True
+            self._report(f"no new connections for now: {error.strerror}")
+            for sock in self._listeners:
+                self.loop.unwatch(sock.fileno())
+
+    def _resume(self) -> None:
+        self._paused = False
+        for sock in self._listeners:
+            self._watch(sock)
+
+    def _sweep(self) -> None:
+        now = self.loop.now
+        for connection in list(self._connections):
+            if connection.deadline < now:
+                connection.expire()
+        if self._paused:
+            self._resume()
