@@ -93,6 +93,7 @@ class Worker:
             "connections": self.server.connections,
             "accepted": self.server.accepted,
             "broken_off": self.server.broken_off,
+            "faults": self.server.faults,
             "slots": asdict(self.service.arena.census()),
             "disks": [
                 {

@@ -81,18 +81,28 @@ class Connection:
     # --- called by the loop ---
 
     def on_event(self, mask: int) -> None:
-        if mask & ERRORS:
-            self.drop()
-            return
-        if mask & select.EPOLLIN:
-            self._receive()
-        if mask & select.EPOLLOUT:
-            self._blocked = False
-            self._wake()
+        try:
+            if mask & ERRORS:
+                self.drop()
+                return
+            if mask & select.EPOLLIN:
+                self._receive()
+            if mask & select.EPOLLOUT:
+                self._blocked = False
+                self._wake()
+        except Exception as fault:
+            self._server.fault(self, fault)
 
     def proceed(self) -> int:
         """Answers with what was found, or sends the next block."""
         self._queued = False
+        try:
+            return self._proceed()
+        except Exception as fault:
+            self._server.fault(self, fault)
+            return 0
+
+    def _proceed(self) -> int:
         if self._phase is not Phase.OPEN:
             return 0
         if self._found is not None and self._request is not None:
@@ -164,6 +174,7 @@ class Connection:
             if self.idle:
                 self.drop()
             else:
+                self.deadline = min(self.deadline, self._server.loop.now + GONE_SECONDS)
                 self._rest()
             return
         if self.idle:
@@ -231,7 +242,7 @@ class Connection:
         else:
             self._request = request
             self._entry = entry
-            self.deadline = math.inf  # the disk's time is not the client's fault
+            self._wait_for_disk()
 
     def _answer_without_file(self, request: Request) -> None:
         if request.method == b"OPTIONS":
@@ -306,7 +317,7 @@ class Connection:
                 self._break_off(outbox, error)
                 return moved
             if buffers is None:
-                self.deadline = self._server.loop.now + GONE_SECONDS if self._half_closed else math.inf
+                self._wait_for_disk()
                 break
             try:
                 count = self._transmit(outbox, buffers)
@@ -345,6 +356,10 @@ class Connection:
             self._blocked = count < sum(map(len, buffers))
         outbox.sent(count)
         return count
+
+    def _wait_for_disk(self) -> None:
+        """The disk's time is not the client's fault. But one that has shut its side may be gone."""
+        self.deadline = self._server.loop.now + GONE_SECONDS if self._half_closed else math.inf
 
     def _break_off(self, outbox: Outbox, error: OSError | Shrunk) -> None:
         """What was promised cannot be sent. Once it has begun, all that is left is to close:

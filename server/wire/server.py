@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+import traceback
 from collections.abc import Callable
 
 from server.answer.dates import http_date
@@ -47,6 +48,7 @@ class Server:
         self.draining = False
         self.broken_off = 0  # answers that could not be completed
         self.accepted = 0
+        self.faults = 0
         self._report = report
         self._listeners = listeners
         self._paused = False  # no descriptor was left
@@ -80,6 +82,15 @@ class Server:
             self._resume()
         if self.draining and not self._connections:
             self.loop.stop()
+
+    def fault(self, connection: Connection, fault: Exception) -> None:
+        """A mistake of ours, which costs this one connection. No source lines are printed:
+        they would be read from files, here in the loop."""
+        self.faults += 1
+        frames = traceback.walk_tb(fault.__traceback__)
+        where = ", ".join(f"{frame.f_code.co_qualname}:{line}" for frame, line in frames)
+        self._report(f"fault: {type(fault).__name__}: {fault} in {where}")
+        connection.drop()
 
     def drain(self) -> None:
         """Listens no more, lets answers end, and stops the loop after the last one."""
