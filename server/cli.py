@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from server.config import OPTIONS, BadOption, Config
+from server.config import OPTIONS, BadOption, Config, nearest
 from server.process.worker import Worker, raise_descriptor_limit
-from server.wire.server import listen
+from server.wire.address import Address, address_of, listen
 
 BAD_USAGE = 2
 ENVIRONMENT = "HEADRACE_"
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = read_config(sys.argv[1:] if arguments is None else arguments, os.environ)
         roots = {prefix: open_root(directory) for prefix, directory in config.roots.items()}
-        listeners = [open_listener(host, port) for host, port in config.listen]
+        listeners = [open_listener(address) for address in config.listen]
     except BadOption as error:
         print(f"headrace: {error}", file=sys.stderr)
         return BAD_USAGE
@@ -72,25 +72,23 @@ def open_root(directory: Path) -> int:
     return root
 
 
-def open_listener(host: str, port: int) -> socket.socket:
+def open_listener(address: Address) -> socket.socket:
     try:
-        return listen(host, port)
+        return listen(address)
     except OSError as error:
-        raise BadOption(f"cannot listen on {_address(host, port)}: {error.strerror}") from None
+        raise BadOption(f"cannot listen on {address}: {error.strerror}") from None
 
 
 def ready_line(config: Config, listeners: Sequence[socket.socket]) -> str:
-    urls = ", ".join(f"http://{_address(*sock.getsockname()[:2])}/" for sock in listeners)
+    urls = ", ".join(address_of(sock).url for sock in listeners)
     return f"serving {config.roots[b'']} at {urls} ({config.backend})"
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise BadOption(f"{message} (see headrace --help)")
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        hint = nearest(unknown.partition("=")[0], [f"--{option.name}" for option in OPTIONS])
+        raise BadOption(f"{message}{hint or ' (see headrace --help)'}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,10 +8,13 @@ are separated by blanks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from server.wire.address import Address
+
+LOGS = ("none", "common", "combined", "json")
 BACKENDS = ("auto", "linux-aio", "threads", "sendfile", "buffered")
 DEFAULT_LISTEN = "127.0.0.1:8080"
 
@@ -25,9 +28,10 @@ class Config:
     """What the operator wants."""
 
     roots: dict[bytes, Path]  # by the prefix of the path, "" for the main one
-    listen: tuple[tuple[str, int], ...]
+    listen: tuple[Address, ...]
     backend: str = "auto"
     memory: int = 0  # bytes for blocks and small files; 0: by the machine or its cgroup
+    log: str = "none"
     verbose: bool = False
 
 
@@ -44,12 +48,15 @@ class Option:
     choices: tuple[str, ...] = field(default=())
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """ADDR:PORT, [ADDR6]:PORT, :PORT or PORT."""
+def parse_address(text: str) -> Address:
+    """ADDR:PORT, [ADDR6]:PORT, :PORT, PORT, or unix:PATH."""
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        return Address(path=text.removeprefix("unix:"))
     match = re.fullmatch(r"(?:(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]*)):)?(\d{1,5})", text)
     if match is None or int(match[3]) > 65535:
-        raise BadOption(f"{text!r} is not ADDR:PORT, such as 127.0.0.1:8080 or [::]:8080")
-    return match[1] or match[2] or ("0.0.0.0" if text.startswith(":") else "127.0.0.1"), int(match[3])
+        raise BadOption(f"{text!r} is not ADDR:PORT or unix:PATH, such as 127.0.0.1:8080 or [::]:8080")
+    anywhere = "0.0.0.0" if text.startswith(":") else "127.0.0.1"
+    return Address(match[1] or match[2] or anywhere, int(match[3]))
 
 
 def parse_size(text: str) -> int:
@@ -76,10 +83,23 @@ def parse_switch(text: str) -> bool:
     raise BadOption(f"{text!r} is neither true nor false")
 
 
-def parse_backend(text: str) -> str:
-    if text not in BACKENDS:
-        raise BadOption(f"{text!r} is none of {', '.join(BACKENDS)}")
-    return text
+def one_of(*names: str) -> Callable[[str], str]:
+    """One of these, and nothing else."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise BadOption(f"{text!r} is none of {', '.join(names)}{nearest(text, names)}")
+        return text
+
+    return parse
+
+
+def nearest(text: str, names: Sequence[str]) -> str:
+    """A hint at what may have been meant."""
+    import difflib  # only ever needed on the way out
+
+    close = difflib.get_close_matches(text, names, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 OPTIONS = (
@@ -87,7 +107,8 @@ OPTIONS = (
         "listen", "ADDR:PORT", "where to listen; port 0 takes a free one", parse_address, DEFAULT_LISTEN, True
     ),
     Option("mount", "/PREFIX=DIR", "another directory, seen under a prefix", parse_mount, "", True),
-    Option("backend", "NAME", "how files are read", parse_backend, "auto", choices=BACKENDS),
+    Option("backend", "NAME", "how files are read", one_of(*BACKENDS), "auto", choices=BACKENDS),
     Option("memory", "SIZE", "for blocks and small files; 0: a quarter of what there is", parse_size, "0"),
+    Option("log", "FORMAT", "the access log, on stdout", one_of(*LOGS), "none", choices=LOGS),
     Option("verbose", "", "print counters and times at the end", parse_switch, "0"),
 )

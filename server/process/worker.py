@@ -16,6 +16,7 @@ from server.files.content import Contents
 from server.files.docroot import Docroot
 from server.files.site import Site
 from server.loop import Loop
+from server.observe.access import LineLog
 from server.observe.journal import Journal
 from server.process.memory import SMALL_FILES, default_budget
 from server.process.signals import Signals
@@ -50,7 +51,12 @@ class Worker:
                 for (prefix, directory), root in zip(config.roots.items(), roots.values(), strict=True)
             }
         )
-        self.server = Server(self.loop, self.site, listeners, self.journal.notice)
+        self.log_journal: Journal | None = None
+        access_log = None
+        if config.log != "none":
+            self.log_journal = Journal(1)
+            access_log = LineLog(self.log_journal, self.loop, config.log)
+        self.server = Server(self.loop, self.site, listeners, self.journal.notice, access_log)
         self.loop.watch(self.service.eventfd, select.EPOLLIN, lambda _: self.service.reap())
         self.loop.before_waiting(self.service.flush)
         self.loop.every_second(self._mind_the_drain)
@@ -76,7 +82,8 @@ class Worker:
         asleep = self.service.close(LEAVE_SECONDS)
         if asleep:
             self.journal.notice(f"left while {asleep} calls to a disk had not come back")
-        self.journal.close(LEAVE_SECONDS)
+        for journal in filter(None, (self.log_journal, self.journal)):
+            journal.close(LEAVE_SECONDS)
         if asleep:
             # Threads in the kernel cannot be joined; exit() would touch what they may touch.
             os._exit(0)
@@ -117,6 +124,7 @@ class Worker:
                 "cpu_histogram": turns.cpu,
                 "wall_histogram": turns.wall,
             },
+            "log_lines_dropped": self.log_journal.dropped if self.log_journal else 0,
             "counters": dict(self.service.counters),
         }
 

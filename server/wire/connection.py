@@ -22,7 +22,8 @@ from server.answer.plan import KNOWN_METHODS, Answer, answer, not_allowed, optio
 from server.answer.ranges import FileRange
 from server.answer.target import BadTarget, path_of
 from server.files.docroot import Dated, Entry
-from server.wire.heads import MOST_BYTES, MOST_LINE_BYTES, Head, Refusal, Request, verdict
+from server.wire.heads import Head, Refusal, Request, verdict
+from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -57,15 +58,16 @@ class Connection:
     """A socket and what is between it and the files."""
 
     __slots__ = (
-        "_after", "_blocked", "_entry", "_found", "_half_closed", "_inbox", "_outbox", "_phase", "_queued",
-        "_request", "_server", "_sock", "_watched", "deadline",
+        "_after", "_blocked", "_entry", "_found", "_half_closed", "_inbox", "_outbox", "_peer", "_phase",
+        "_queued", "_request", "_server", "_sock", "_watched", "deadline",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, server: Server) -> None:
+    def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
         self._sock = sock
+        self._peer = peer
         self._server = server
         self._phase = Phase.OPEN
-        self._inbox = b""
+        self._inbox = Inbox()
         self._outbox: Outbox | None = None  # the answer that is leaving
         self._request: Request | None = None  # the one that waits for its entry
         self._entry: Entry | None = None  # what it waits for
@@ -119,7 +121,7 @@ class Connection:
 
     def expire(self) -> None:
         """The deadline has passed."""
-        if self._phase is Phase.OPEN and self.idle and self._inbox:
+        if self._phase is Phase.OPEN and self.idle and not self._inbox.empty:
             self._refuse(Refusal(HTTPStatus.REQUEST_TIMEOUT, "the head took too long"))
         else:
             self.drop()
@@ -138,6 +140,7 @@ class Connection:
             self._entry.abandon(self)
             self._entry = self._request = None
         if self._outbox is not None:
+            self._log(self._outbox)
             self._outbox.close()
             self._outbox = None
         self._server.forget(self)
@@ -178,51 +181,28 @@ class Connection:
                 self._rest()
             return
         if self.idle:
-            if not self._inbox:
+            if self._inbox.empty:
                 self.deadline = self._server.loop.now + HEAD_SECONDS
-            self._inbox += data
+            self._inbox.feed(data)
             self._serve()
         else:
-            self._inbox += data
+            self._inbox.feed(data)
             self._rest()
 
     def _serve(self) -> None:
         """Takes heads from the inbox until one has to wait for its answer."""
-        while self._phase is Phase.OPEN and self.idle and (head := self._next_head()) is not None:
-            judged = verdict(head)
+        while self._phase is Phase.OPEN and self.idle:
+            head = self._inbox.next_head()
+            if head is None:
+                if self._half_closed:
+                    self.drop()
+                break
+            judged = verdict(head) if isinstance(head, bytes) else head
             if isinstance(judged, Refusal):
                 self._refuse(judged)
             else:
                 self._begin(judged)
         self._rest()
-
-    def _next_head(self) -> bytes | None:
-        # RFC 9112 section 2.2: empty lines before a request line are to be ignored.
-        while self._inbox.startswith(b"\r\n"):
-            self._inbox = self._inbox[2:]
-        if not self._inbox:
-            if self._half_closed:
-                self.drop()
-            return None
-        head, end, rest = self._inbox.partition(b"\r\n\r\n")
-        if end and len(head) <= MOST_BYTES:
-            self._inbox = rest
-            return head + end
-        if len(head) > MOST_BYTES or b"\n\n" in head or b"\n\r\n" in head:
-            self._refuse(self._overlong(head))
-        elif b"\r\n" not in head and len(head) > MOST_LINE_BYTES:
-            self._refuse(Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long"))
-        elif self._half_closed:
-            self.drop()
-        return None
-
-    @staticmethod
-    def _overlong(head: bytes) -> Refusal:
-        if len(head) <= MOST_BYTES:
-            return Refusal(HTTPStatus.BAD_REQUEST, "a line ends in a bare LF")
-        if len(head.partition(b"\r\n")[0]) > MOST_LINE_BYTES:
-            return Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
-        return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long")
 
     # --- deciding ---
 
@@ -234,7 +214,7 @@ class Connection:
         try:
             path = path_of(request.target)
         except BadTarget as error:
-            self._refuse(Refusal(HTTPStatus.BAD_REQUEST, str(error), request.method))
+            self._refuse(request.refused(HTTPStatus.BAD_REQUEST, str(error)))
             return
         entry, at_once = self._server.site.find(path, self)
         if at_once:
@@ -246,12 +226,12 @@ class Connection:
 
     def _answer_without_file(self, request: Request) -> None:
         if request.method == b"OPTIONS":
-            self._put_anew(request, options())
+            self._put_page(request, options())
         elif request.method in KNOWN_METHODS:
             self._after = After.LINGER  # it may have a body, which nobody reads
-            self._put_anew(request, not_allowed(request.method))
+            self._put_page(request, not_allowed(request.method))
         else:
-            self._refuse(Refusal(HTTPStatus.NOT_IMPLEMENTED, "an unknown method", request.method))
+            self._refuse(request.refused(HTTPStatus.NOT_IMPLEMENTED, "an unknown method"))
 
     def _answer(self, request: Request, entry: Entry) -> None:
         assert entry.found is not None
@@ -265,13 +245,14 @@ class Connection:
             if not conditional and decided.status is HTTPStatus.OK:
                 entry.ready[key] = known
         decided, head = known
-        self._put(head, [self._piece(part, entry) for part in decided.body])
+        body = [self._piece(part, entry) for part in decided.body]
+        self._put(request, decided.status, head, body)
 
-    def _persistence(self, request: Request) -> bytes:
+    def _persistence(self, asked: Request | Refusal) -> bytes:
         """What the Connection field must say, if anything (RFC 9112 section 9.3)."""
         if self._after is not After.NEXT or self._server.draining:
             return b"close"
-        return b"keep-alive" if request.version == b"1.0" else b""
+        return b"keep-alive" if asked.version == b"1.0" else b""
 
     def _piece(self, part: bytes | FileRange, entry: Entry) -> bytes | Stream | InLoopStream:
         if isinstance(part, bytes):
@@ -283,17 +264,22 @@ class Connection:
 
     def _refuse(self, refusal: Refusal) -> None:
         self._after = After.LINGER
-        self._inbox = b""
-        decided = page(refusal.status, refusal.method)
-        self._put(Head(decided.status, decided.headers, b"close"), list(decided.body))
+        self._inbox.clear()
+        self._put_page(refusal, page(refusal.status, refusal.method))
 
-    def _put_anew(self, request: Request, decided: Answer) -> None:
-        self._put(Head(decided.status, decided.headers, self._persistence(request)), list(decided.body))
+    def _put_page(self, asked: Request | Refusal, decided: Answer) -> None:
+        head = Head(decided.status, decided.headers, self._persistence(asked))
+        self._put(asked, decided.status, head, decided.body)
 
-    def _put(self, head: Dated, body: Sequence[bytes | FileRange | Stream | InLoopStream]) -> None:
+    def _put(
+        self,
+        asked: Request | Refusal,
+        status: HTTPStatus,
+        head: Dated,
+        body: Sequence[bytes | FileRange | Stream | InLoopStream],
+    ) -> None:
         """Lets the answer go: at once if it is all in memory, else when it is its turn."""
-        self._outbox = outbox = Outbox()
-        outbox.add(head.dated(self._server.date()))
+        self._outbox = outbox = Outbox(asked, status, head.dated(self._server.date()))
         for piece in body:
             assert not isinstance(piece, FileRange)
             outbox.add(piece)
@@ -333,6 +319,7 @@ class Connection:
             moved += count
         if outbox is not None and outbox.empty:
             self._outbox = None
+            self._log(outbox)
             self._finish()
         elif moved:
             self.deadline = self._server.loop.now + SEND_SECONDS
@@ -346,7 +333,7 @@ class Connection:
             stream = outbox.sends_itself
             assert stream is not None
             count = stream.send_to(self._sock.fileno())
-            outbox.tidy()
+            outbox.moved(count)
             return count
         if len(buffers) == 1:
             count = self._sock.send(buffers[0])
@@ -364,25 +351,28 @@ class Connection:
     def _break_off(self, outbox: Outbox, error: OSError | Shrunk) -> None:
         """What was promised cannot be sent. Once it has begun, all that is left is to close:
         never pad, never go on with other bytes."""
-        outbox.close()
-        self._outbox = None
-        if outbox.begun:
+        if outbox.sent_bytes:
             self._server.broken_off += 1
             self.drop()
         else:
-            status = (
-                HTTPStatus.SERVICE_UNAVAILABLE
-                if isinstance(error, Shrunk) or error.errno == ESTALE
-                else HTTPStatus.INTERNAL_SERVER_ERROR
-            )
-            self._refuse(Refusal(status, str(error)))
+            outbox.close()
+            self._outbox = None
+            changed = isinstance(error, Shrunk) or error.errno == ESTALE
+            status = HTTPStatus.SERVICE_UNAVAILABLE if changed else HTTPStatus.INTERNAL_SERVER_ERROR
+            self._refuse(Refusal(status, str(error), line=outbox.asked.line))
+
+    def _log(self, outbox: Outbox) -> None:
+        if (log := self._server.access_log) is not None:
+            log.answered(self._peer, outbox.asked, outbox.status, outbox.body_bytes)
 
     def _finish(self) -> None:
         """The answer has left."""
-        if self._half_closed and not self._inbox:
+        if self._half_closed and self._inbox.empty:
             self.drop()
         elif self._after is After.NEXT and not self._server.draining:
-            self.deadline = self._server.loop.now + (HEAD_SECONDS if self._inbox else KEEP_ALIVE_SECONDS)
+            self.deadline = self._server.loop.now + (
+                KEEP_ALIVE_SECONDS if self._inbox.empty else HEAD_SECONDS
+            )
         elif self._after is After.LINGER and not self._half_closed:
             self._phase = Phase.LINGERING
             self.deadline = self._server.loop.now + LINGER_SECONDS
@@ -401,7 +391,7 @@ class Connection:
 
     def _interest(self) -> int:
         mask = 0
-        if not self._half_closed and len(self._inbox) <= MOST_BYTES:
+        if not self._half_closed and not self._inbox.full:
             mask |= select.EPOLLIN
         if self._blocked:
             mask |= select.EPOLLOUT

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 import h11
@@ -40,6 +40,15 @@ class Request:
     fields: Mapping[bytes, bytes]
     keep_alive: bool
 
+    @property
+    def line(self) -> bytes:
+        """The request line, for the log."""
+        return b"%b %b HTTP/%b" % (self.method, self.target, self.version)
+
+    def refused(self, status: HTTPStatus, why: str) -> Refusal:
+        """The head is in order, but not what it asks for."""
+        return Refusal(status, why, self.method, self.line)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -48,10 +57,24 @@ class Refusal:
     status: HTTPStatus
     why: str
     method: bytes = b"GET"
+    line: bytes = b""
+    version: bytes = b"1.1"
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """None that could be believed."""
+        return {}
 
 
 def verdict(head: bytes) -> Request | Refusal:
     """Judges one head, which ends with its empty line."""
+    judged = _judge(head)
+    if isinstance(judged, Refusal):
+        return replace(judged, line=head.partition(b"\r\n")[0])
+    return judged
+
+
+def _judge(head: bytes) -> Request | Refusal:
     if head.count(b"\n") != head.count(b"\r\n") or head.count(b"\r") != head.count(b"\r\n"):
         return Refusal(HTTPStatus.BAD_REQUEST, "a line ends in a bare CR or LF")
     if FOLDED.search(head):

@@ -1,10 +1,11 @@
-"""What goes out next: pieces of memory and ranges of files, in order."""
+"""An answer that is leaving: pieces of memory and ranges of files, in order."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from aio import InLoopStream, Stream
+from server.wire.heads import Refusal, Request
 
 Piece = memoryview | Stream | InLoopStream
 
@@ -17,11 +18,19 @@ class Outbox:
     an error.
     """
 
-    __slots__ = ("_pieces", "begun")
+    __slots__ = ("_pieces", "asked", "head_bytes", "sent_bytes", "status")
 
-    def __init__(self) -> None:
-        self._pieces: deque[Piece] = deque()
-        self.begun = False  # whether anything of it has left
+    def __init__(self, asked: Request | Refusal, status: int, head: bytes) -> None:
+        self._pieces: deque[Piece] = deque((memoryview(head),))
+        self.asked = asked
+        self.status = status
+        self.head_bytes = len(head)
+        self.sent_bytes = 0
+
+    @property
+    def body_bytes(self) -> int:
+        """How much of the body has left."""
+        return max(0, self.sent_bytes - self.head_bytes)
 
     def add(self, piece: bytes | Stream | InLoopStream) -> None:
         self._pieces.append(memoryview(piece) if isinstance(piece, bytes) else piece)
@@ -57,7 +66,7 @@ class Outbox:
 
     def sent(self, count: int) -> None:
         """`count` bytes of what was sendable have left."""
-        self.begun = True
+        self.sent_bytes += count
         while count:
             piece = self._pieces[0]
             if isinstance(piece, memoryview):
@@ -69,9 +78,14 @@ class Outbox:
                 continue
             piece.advance(count)
             count = 0
-        self.tidy()
+        self._tidy()
 
-    def tidy(self) -> None:
+    def moved(self, count: int) -> None:
+        """The stream that is next has moved `count` bytes by itself."""
+        self.sent_bytes += count
+        self._tidy()
+
+    def _tidy(self) -> None:
         """Lets go of streams that are through."""
         while self._pieces:
             piece = self._pieces[0]

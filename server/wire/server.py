@@ -11,40 +11,27 @@ from collections.abc import Callable
 from server.answer.dates import http_date
 from server.files.site import Site
 from server.loop import Loop
+from server.observe.access import AccessLog
+from server.wire.address import remove
 from server.wire.connection import Connection
 
 ACCEPTS_AT_ONCE = 64
-BACKLOG = 4096
-UNSENT_BYTES = 128 * 1024  # in the kernel for each socket, or a slow reader takes megabytes
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. What is set on it is inherited by every connection (tcp(7))."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 class Server:
     """Accepts connections, keeps the roll of them, and shows them the door."""
 
     def __init__(
-        self, loop: Loop, site: Site, listeners: list[socket.socket], report: Callable[[str], None]
+        self,
+        loop: Loop,
+        site: Site,
+        listeners: list[socket.socket],
+        report: Callable[[str], None],
+        access_log: AccessLog | None = None,
     ) -> None:
         self.loop = loop
         self.site = site
+        self.access_log = access_log
         self.draining = False
         self.broken_off = 0  # answers that could not be completed
         self.accepted = 0
@@ -106,6 +93,7 @@ class Server:
         """Shut down first: a socket that this process merely closes stays open as long as a
         thread of it hangs on a dead disk, and would go on taking connections."""
         for sock in self._listeners:
+            remove(sock)
             sock.shutdown(socket.SHUT_RD)
             self.loop.close(sock)
         self._listeners = []
@@ -120,7 +108,7 @@ class Server:
     def _accept(self, sock: socket.socket) -> None:
         for _ in range(ACCEPTS_AT_ONCE):
             try:
-                client, _address = sock.accept()
+                client, peer = sock.accept()
             except BlockingIOError:
                 return
             except (ConnectionError, TimeoutError):
@@ -130,7 +118,7 @@ class Server:
                 return
             client.setblocking(False)
             self.accepted += 1
-            self._connections.add(Connection(client, self))
+            self._connections.add(Connection(client, peer[0] if peer else "", self))
 
     def _pause(self, error: OSError) -> None:
         """No descriptor or no memory: to try again at once would be to spin."""

@@ -1,0 +1,78 @@
+"""The access log: a line for each answer, in the formats that every tool reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from server.loop import Loop
+from server.observe.journal import Journal
+
+UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\uffff]')
+
+
+class Asked(Protocol):
+    """What a line says of a request."""
+
+    @property
+    def line(self) -> bytes: ...
+    @property
+    def fields(self) -> Mapping[bytes, bytes]: ...
+
+
+class AccessLog(Protocol):
+    def answered(self, peer: str, asked: Asked, status: int, body_bytes: int) -> None: ...
+
+
+class LineLog:
+    """common: host, date, request line, status, bytes; combined: and Referer and User-Agent."""
+
+    def __init__(self, journal: Journal, loop: Loop, form: str) -> None:
+        self._journal = journal
+        self._loop = loop
+        self._form = form
+        self._due = False
+        self._second = 0
+        self._date = ""
+
+    def answered(self, peer: str, asked: Asked, status: int, body_bytes: int) -> None:
+        now = time.time()
+        if int(now) != self._second:
+            self._second = int(now)
+            self._date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
+        if self._form == "json":
+            line = self._as_json(peer, asked, status, body_bytes)
+        else:
+            line = f'{peer or "-"} - - [{self._date}] "{_safe(asked.line)}" {status} {body_bytes}'
+            if self._form == "combined":
+                referer, agent = asked.fields.get(b"referer", b"-"), asked.fields.get(b"user-agent", b"-")
+                line += f' "{_safe(referer)}" "{_safe(agent)}"'
+        self._journal.add(line.encode() + b"\n")
+        if not self._due:
+            self._due = True
+            self._loop.when_patience_ends(self._flush)
+
+    def _as_json(self, peer: str, asked: Asked, status: int, body_bytes: int) -> str:
+        return json.dumps(
+            {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._second)),
+                "remote": peer or "-",
+                "request": asked.line.decode("latin-1"),
+                "status": status,
+                "bytes": body_bytes,
+                "referer": asked.fields.get(b"referer", b"").decode("latin-1"),
+                "user_agent": asked.fields.get(b"user-agent", b"").decode("latin-1"),
+            }
+        )
+
+    def _flush(self) -> None:
+        self._due = False
+        self._journal.flush()
+
+
+def _safe(text: bytes) -> str:
+    """Nothing in a line may end it, or a quoted part of it."""
+    return UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text.decode("latin-1"))

@@ -1,0 +1,86 @@
+"""Where to listen: addresses, and the sockets made of them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from errno import EADDRINUSE
+
+BACKLOG = 4096
+UNSENT_BYTES = 128 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address, or the path of a UNIX socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return str(self) if self.path else f"http://{self}/"
+
+
+def listen(address: Address) -> socket.socket:
+    """A listening socket. What is set on it is inherited by every connection (tcp(7))."""
+    if address.path:
+        return _listening(socket.AF_UNIX, address.path)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return _listening(family, (address.host, address.port))
+
+
+def address_of(sock: socket.socket) -> Address:
+    """Where it really listens: the port that was taken for 0."""
+    name = sock.getsockname()
+    return Address(path=name) if sock.family == socket.AF_UNIX else Address(name[0], name[1])
+
+
+def remove(sock: socket.socket) -> None:
+    """Takes the name of a UNIX socket out of its directory."""
+    if sock.family == socket.AF_UNIX:
+        os.unlink(sock.getsockname())
+
+
+def _listening(family: socket.AddressFamily, name: str | tuple[str, int]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_UNIX:
+            _clear_stale(str(name))
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(name)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _clear_stale(path: str) -> None:
+    """Removes a socket that a server left behind; one that answers is in use."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
