@@ -84,13 +84,15 @@ class Disk:
         self.jobs_in_flight = 0
         self.reads_in_flight = 0
         self.slots_reading = 0
+        self.native_reads = 0
+        self.thread_reads = 0
         self.slot_quota = max(RUN, service.arena.total // SLOT_SHARE)
         self._group: Any = service.add(self, READ_QUOTA if means.native else 0, OPENERS, READERS)
         self._checks: deque[Request] = deque()
         self._opens: deque[Request] = deque()
         self._closes: deque[int] = deque()
         self._waiting: deque[Stream] = deque()
-        self._fetches: dict[int, Fetch] = {}
+        self._fetches = service.fetches
         self._native = means.native
         if error := lib.group_aio_error(self._group):
             self._native = False
@@ -105,6 +107,16 @@ class Disk:
     def waiting(self) -> int:
         """Requests and readers that wait for their turn."""
         return len(self._checks) + len(self._opens) + len(self._closes) + len(self._waiting)
+
+    @property
+    def native(self) -> bool:
+        """Whether files that allow it are read by AIO here."""
+        return self._native
+
+    @property
+    def uses_ring(self) -> bool:
+        """Whether completions are read from memory, without a system call."""
+        return bool(lib.group_uses_ring(self._group))
 
     # --- files ---
 
@@ -254,6 +266,10 @@ class Disk:
     def fetch(self, file: File, start: int, size: int, slots: list[int], audience: Stream) -> None:
         """Reads `size` bytes from `start` into the slots, which the caller has taken."""
         native = file.direct and self._native
+        if native:
+            self.native_reads += 1
+        else:
+            self.thread_reads += 1
         keep = self.means.cached and file.settled(time.time_ns())
         fetch = Fetch(file, start, size, slots, native, keep, [audience])
         file.retain()

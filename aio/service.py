@@ -5,10 +5,13 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aio._kernel import ffi, lib
 from aio.arena import BLOCK, Arena
+
+if TYPE_CHECKING:
+    from aio.disk import Fetch
 
 REAP_AT_ONCE = 256  # completions per call into C
 AHEAD = 256  # slots: so much memory is kept ready beyond what was ever used
@@ -39,6 +42,7 @@ class Service:
         self.arena = Arena(slots)
         self.memory = memoryview(ffi.buffer(lib.memory_base(self._memory), slots * BLOCK))
         self._ready = 0  # slots whose memory has been asked to be ready
+        self.fetches: dict[int, Fetch] = {}  # by slot; disks that know the same file share its reads
         self.counters: Counter[str] = Counter()
         self._report = report
         self._devices: list[Device] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import os
 import socket
 import sys
@@ -16,13 +17,19 @@ from server.process.worker import Worker, raise_descriptor_limit
 from server.wire.address import Address, address_of, listen
 
 BAD_USAGE = 2
+COMMANDS = ("probe", "healthcheck")  # a directory of such a name can be served as ./probe
 ENVIRONMENT = "HEADRACE_"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until it is told to stop; the exit status."""
+    """Serves until it is told to stop, or does what its first word says; the exit status."""
+    if arguments is None:
+        arguments = sys.argv[1:]
+    if arguments and arguments[0] in COMMANDS:
+        command = importlib.import_module(f"server.command.{arguments[0]}")
+        return int(command.main(arguments[1:]))
     try:
-        config = read_config(sys.argv[1:] if arguments is None else arguments, os.environ)
+        config = read_config(arguments, os.environ)
         roots = {prefix: open_root(directory) for prefix, directory in config.roots.items()}
         listeners = [open_listener(address) for address in config.listen]
     except BadOption as error:
@@ -95,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="headrace",
         description="A static-file HTTP server whose loop never waits for a disk.",
-        epilog="Every option can also be given in the environment, as HEADRACE_LISTEN and so on.",
+        epilog="Every option can also be given in the environment, as HEADRACE_LISTEN and so on. "
+        "Other commands: headrace probe ROOT tells what is possible here; "
+        "headrace healthcheck [URL] whether a server answers.",
         allow_abbrev=False,
     )
     parser.add_argument("root", nargs="?", metavar="ROOT", help="the directory to serve (default: .)")

@@ -105,6 +105,9 @@ class Worker:
             "disks": [
                 {
                     "root": disk.name,
+                    "native": disk.native,
+                    "native_reads": disk.native_reads,
+                    "thread_reads": disk.thread_reads,
                     "reads_in_flight": disk.reads_in_flight,
                     "slots_reading": disk.slots_reading,
                     "read_quota": disk.read_quota,
