@@ -127,6 +127,8 @@ class Stream:
         arena.pin(slot)
         if arena.length(slot) == READING:
             self._disk.join(slot, self)
+        elif self._starved:
+            self.wake()  # it was read for somebody else while this one stood in line
         self._hold(slot, index * BLOCK)
         return True
 
