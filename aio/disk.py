@@ -18,7 +18,7 @@ from aio._kernel import ffi, lib
 from aio.arena import BLOCK
 from aio.file import Facts, Failed, File, Identity, Loaded, Opened, Outcome, Way
 from aio.service import Service
-from aio.stream import Stream
+from aio.stream import BlockStream, Stream
 
 if TYPE_CHECKING:
     from aio._kernel import Job
@@ -68,7 +68,7 @@ class Fetch:
     slots: list[int]
     native: bool
     keep: bool
-    audience: list[Stream]
+    audience: list[BlockStream]
 
 
 class Disk:
@@ -91,7 +91,7 @@ class Disk:
         self._checks: deque[Request] = deque()
         self._opens: deque[Request] = deque()
         self._closes: deque[int] = deque()
-        self._waiting: deque[Stream] = deque()
+        self._waiting: deque[BlockStream] = deque()
         self._fetches = service.fetches
         self._native = means.native
         if error := lib.group_aio_error(self._group):
@@ -151,7 +151,7 @@ class Disk:
 
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         """The bytes from `offset`, one after the other; wake() is called when there are new ones."""
-        return Stream(self, file, offset, length, wake)
+        return BlockStream(self, file, offset, length, wake)
 
     def _start_jobs(self) -> None:
         while self.jobs_in_flight < self.job_quota:
@@ -236,7 +236,7 @@ class Disk:
 
     # --- reads ---
 
-    def want(self, stream: Stream) -> None:
+    def want(self, stream: BlockStream) -> None:
         """The stream takes what it needs, now or in its turn among those that wait."""
         if stream.in_line:
             return
@@ -263,7 +263,7 @@ class Disk:
             return 0
         return min(RUN, self.slot_quota - self.slots_reading)
 
-    def fetch(self, file: File, start: int, size: int, slots: list[int], audience: Stream) -> None:
+    def fetch(self, file: File, start: int, size: int, slots: list[int], audience: BlockStream) -> None:
         """Reads `size` bytes from `start` into the slots, which the caller has taken."""
         native = file.direct and self._native
         if native:
@@ -280,7 +280,7 @@ class Disk:
             self.service.will_use(slot)
         self._submit(fetch)
 
-    def join(self, slot: int, stream: Stream) -> None:
+    def join(self, slot: int, stream: BlockStream) -> None:
         """The stream, too, waits for what is being read into this slot."""
         self._fetches[slot].audience.append(stream)
 

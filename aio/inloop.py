@@ -7,6 +7,7 @@ on a disk that does not answer each of these calls puts the whole server to slee
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aio._kernel import lib
@@ -14,7 +15,7 @@ from aio.arena import BLOCK
 from aio.disk import Disk, Means, Request
 from aio.file import File
 from aio.service import Service
-from aio.stream import Shrunk
+from aio.stream import Shrunk, Stream
 
 if TYPE_CHECKING:
     from aio._kernel import Job
@@ -80,8 +81,7 @@ class InLoopDisk(Disk):
     def _start_close(self, fd: int) -> None:
         os.close(fd)
 
-    def stream_here(self, file: File, offset: int, length: int) -> InLoopStream:
-        """The bytes from `offset`, read in the loop."""
+    def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         return InLoopStream(file, offset, length, sendfile=self._sendfile)
 
     def pump(self) -> None:

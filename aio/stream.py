@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from errno import ESTALE
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aio.arena import BLOCK, READING
 from aio.file import File
@@ -33,7 +33,29 @@ class Shrunk(Exception):
     """The file ends before the bytes that were promised. All that is left has been shown."""
 
 
-class Stream:
+class Stream(Protocol):
+    """A range of a file, however it is read."""
+
+    closed: bool
+
+    @property
+    def left(self) -> int:
+        """How many bytes are still to come."""
+
+    def view(self) -> memoryview | None:
+        """The next bytes, or None as long as they are on their way.
+
+        Raises OSError if they cannot be read, Shrunk if they are no more.
+        """
+
+    def advance(self, count: int) -> None:
+        """`count` bytes of the view are not needed any more."""
+
+    def close(self) -> None:
+        """Nothing more is wanted."""
+
+
+class BlockStream:
     """Ask view(); say advance(n) when n bytes of it are gone; close() when done, early or not."""
 
     __slots__ = (
@@ -58,14 +80,9 @@ class Stream:
 
     @property
     def left(self) -> int:
-        """How many bytes are still to come."""
         return self._end - self._position
 
     def view(self) -> memoryview | None:
-        """The next bytes, or None as long as they are on their way.
-
-        Raises OSError if they cannot be read, Shrunk if they are no more.
-        """
         if self._file.changed:
             raise OSError(ESTALE, "the file changed while it was read")
         if not self._held:
@@ -86,7 +103,6 @@ class Stream:
         return self._disk.memory[at : at + size]
 
     def advance(self, count: int) -> None:
-        """`count` bytes of the view are not needed any more."""
         self._position += count
         slot, start = self._held[0]
         if self._position >= min(start + BLOCK, self._end):
@@ -99,7 +115,7 @@ class Stream:
                 self._disk.want(self)
 
     def close(self) -> None:
-        """Nothing more is wanted. What is being read for it frees its slots when it is there."""
+        """What is still being read for it frees its slots when it is there."""
         if self.closed:
             return
         self.closed = True

@@ -21,6 +21,8 @@ def http_date(seconds: int) -> bytes:
 
 def parse_date(value: bytes) -> int | None:
     """Seconds since the epoch, from any of the three forms; None if it is none of them."""
+    if value.count(b",") > 1:
+        return None  # two dates are none (RFC 9110 section 13.1.3)
     text = value.decode("latin-1")
     try:
         moment = parsedate_to_datetime(text)

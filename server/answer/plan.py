@@ -148,7 +148,10 @@ def not_allowed(method: bytes) -> Answer:
 
 def _add_slash(target: bytes, method: bytes) -> Answer:
     """To the same path with a slash. Relative to the root, so that it is right behind a proxy;
-    one slash at its front, or a browser would take the first name for a host."""
+    one slash at its front, and no backslash, which is one to a browser, or it would take the
+    first name for a host."""
     path, mark, query = target.partition(b"?")
-    location = b"/" + path.lstrip(b"/") + b"/" + mark + query
+    if path.endswith(b"/"):  # the index is itself a directory
+        return page(HTTPStatus.NOT_FOUND, method)
+    location = b"/" + path.lstrip(b"/").replace(b"\\", b"%5C") + b"/" + mark + query
     return page(HTTPStatus.MOVED_PERMANENTLY, method, ((b"Location", location),))

@@ -17,7 +17,7 @@ from errno import ESTALE
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from aio import InLoopStream, Shrunk, Stream
+from aio import Shrunk, Stream
 from server.answer.plan import KNOWN_METHODS, Answer, answer, not_allowed, options, page
 from server.answer.ranges import FileRange
 from server.answer.target import BadTarget, path_of
@@ -181,7 +181,7 @@ class Connection:
                 self._rest()
             return
         if self.idle:
-            if self._inbox.empty:
+            if self._inbox.empty and data.strip(b"\r\n"):  # empty lines do not begin a head
                 self.deadline = self._server.loop.now + HEAD_SECONDS
             self._inbox.feed(data)
             self._serve()
@@ -254,7 +254,7 @@ class Connection:
             return b"close"
         return b"keep-alive" if asked.version == b"1.0" else b""
 
-    def _piece(self, part: bytes | FileRange, entry: Entry) -> bytes | Stream | InLoopStream:
+    def _piece(self, part: bytes | FileRange, entry: Entry) -> bytes | Stream:
         if isinstance(part, bytes):
             return part
         if entry.content is not None:
@@ -276,7 +276,7 @@ class Connection:
         asked: Request | Refusal,
         status: HTTPStatus,
         head: Dated,
-        body: Sequence[bytes | FileRange | Stream | InLoopStream],
+        body: Sequence[bytes | FileRange | Stream],
     ) -> None:
         """Lets the answer go: at once if it is all in memory, else when it is its turn."""
         self._outbox = outbox = Outbox(asked, status, head.dated(self._server.date()))

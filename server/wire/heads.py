@@ -21,6 +21,7 @@ MOST_LINE_BYTES = 8 * 1024  # of a request line: RFC 9112 section 3 recommends a
 MOST_FIELDS = 100
 
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+LENGTH = re.compile(rb"\r\ncontent-length:[^\r]*", re.IGNORECASE)
 FOLDED = re.compile(rb"\r\n[ \t]")
 # RFC 3986 section 3.2.2: a name or an IPv4 address, or an IP literal; and a port.
 AUTHORITY = re.compile(
@@ -85,6 +86,9 @@ def _judge(head: bytes) -> Request | Refusal:
         return Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
     if head.count(b"\r\n") > MOST_FIELDS + 2:
         return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many fields")
+    lengths = LENGTH.findall(head)  # h11 makes one of those that are alike
+    if len(lengths) > 1 or (lengths and b"," in lengths[0]):
+        return Refusal(HTTPStatus.BAD_REQUEST, "more than one Content-Length")
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_BYTES)
     connection.receive_data(head)
     try:
@@ -135,8 +139,6 @@ def _body_refusal(
     expect = fields.get(b"expect")
     if coding is not None and (lengths or version == b"1.0"):
         return Refusal(HTTPStatus.BAD_REQUEST, "Transfer-Encoding where it cannot be", method)
-    if len(lengths) > 1 or (lengths and b"," in lengths[0]):
-        return Refusal(HTTPStatus.BAD_REQUEST, "more than one Content-Length", method)
     if expect is not None and expect.strip().lower() != b"100-continue":
         return Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation", method)
     if method not in (b"GET", b"HEAD", b"OPTIONS"):

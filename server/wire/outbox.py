@@ -7,7 +7,7 @@ from collections import deque
 from aio import InLoopStream, Stream
 from server.wire.heads import Refusal, Request
 
-Piece = memoryview | Stream | InLoopStream
+Piece = memoryview | Stream
 
 
 class Outbox:
@@ -32,7 +32,7 @@ class Outbox:
         """How much of the body has left."""
         return max(0, self.sent_bytes - self.head_bytes)
 
-    def add(self, piece: bytes | Stream | InLoopStream) -> None:
+    def add(self, piece: bytes | Stream) -> None:
         self._pieces.append(memoryview(piece) if isinstance(piece, bytes) else piece)
 
     @property
