@@ -14,7 +14,7 @@ MEGABYTES = 64  # of a fresh file system; what needs more makes its own
 
 @pytest.fixture(scope="session")
 def mounted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
-    """The root of a file system of a kind, made once for all tests; "here" is that of the tests themselves."""
+    """The root of a file system of a kind, made once for all tests; "here" is that of pytest's own."""
     with ExitStack() as stack:
 
         @cache
@@ -29,3 +29,7 @@ def mounted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             return root(kind)
 
         yield or_skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes seconds and tells nothing new in a second run")
