@@ -5,7 +5,7 @@ LISTEN ?= 127.0.0.1:8080
 BIN = .venv/bin
 SOURCES = $(wildcard aio/*.c aio/*.h aio/_build.py) pyproject.toml setup.py
 
-.PHONY: install serve test lint clean
+.PHONY: install serve test lint image loadtest clean
 
 .venv/ready: $(SOURCES)
 	$(PYTHON) -m venv .venv
@@ -25,6 +25,16 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+image:
+	.ci/image.sh
+
+.venv/load: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[load]'
+	touch $@
+
+loadtest: .venv/load
+	$(BIN)/python -m loadtest.run
 
 clean:
 	rm -rf .venv build *.egg-info aio/_kernel.c aio/*.so aio/*.o

@@ -27,7 +27,7 @@ Row = tuple[str, str, str]
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headrace probe", description=__doc__)
-    parser.add_argument("root", metavar="ROOT", nargs="?", default=".")
+    parser.add_argument("root", metavar="ROOT", nargs="?", default=os.environ.get("HEADRACE_ROOT", "."))
     root = Path(parser.parse_args(arguments).root)
     if not root.is_dir():
         print(f"headrace: {root}: there is no such directory", file=sys.stderr)
