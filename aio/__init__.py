@@ -9,7 +9,9 @@ of HTTP or of sockets::
     root = os.open("/srv/data", os.O_PATH | os.O_DIRECTORY)
 
     def opened(outcome):                              # Opened, Loaded or Failed
+        global stream
         stream = disk.stream(outcome.file, 0, outcome.facts.size, wake=go_on)
+        go_on()
 
     def go_on():                                      # stream.view() is a memoryview, or None
         while (view := stream.view()) is not None:    # as long as the bytes are on their way

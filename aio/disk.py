@@ -8,7 +8,7 @@ the loop's memory, where it can be taken back when nobody wants it any more.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EINVAL, errorcode
@@ -51,11 +51,13 @@ class Request:
     load_limit: int
     opened: Callable[[Outcome], None] | None
     checked: Callable[[Facts | Failed], None] | None
+    leave: Callable[[Request], None]
     cancelled: bool = False
 
     def cancel(self) -> None:
-        """Nobody waits for it any more. What it opens is closed again."""
+        """Nobody waits for it any more. What it opens, if it is under way, is closed again."""
         self.cancelled = True
+        self.leave(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -88,10 +90,11 @@ class Disk:
         self.thread_reads = 0
         self.slot_quota = max(RUN, service.arena.total // SLOT_SHARE)
         self._group: Any = service.add(self, READ_QUOTA if means.native else 0, OPENERS, READERS)
-        self._checks: deque[Request] = deque()
-        self._opens: deque[Request] = deque()
+        # Those whom nobody wants any more leave at once: a dead disk would keep them for ever.
+        self._checks: OrderedDict[Request, None] = OrderedDict()
+        self._opens: OrderedDict[Request, None] = OrderedDict()
         self._closes: deque[int] = deque()
-        self._waiting: deque[BlockStream] = deque()
+        self._waiting: OrderedDict[BlockStream, None] = OrderedDict()
         self._fetches = service.fetches
         self._native = means.native
         if error := lib.group_aio_error(self._group):
@@ -131,8 +134,8 @@ class Disk:
     ) -> Request:
         """Opens a regular file beneath the directory `root` (a descriptor), or reads it whole
         if it has at most `load_limit` bytes. Unless `stay` is false, mounts are not crossed."""
-        request = Request(path, root, stay, load_limit, done, None)
-        self._opens.append(request)
+        request = Request(path, root, stay, load_limit, done, None, self._leave)
+        self._opens[request] = None
         self._start_jobs()
         return request
 
@@ -140,8 +143,8 @@ class Disk:
         self, root: int, path: bytes, done: Callable[[Facts | Failed], None], *, stay: bool = True
     ) -> Request:
         """What the path names by now. Goes before opens: somebody may be waiting."""
-        request = Request(path, root, stay, 0, None, done)
-        self._checks.append(request)
+        request = Request(path, root, stay, 0, None, done, self._leave)
+        self._checks[request] = None
         self._start_jobs()
         return request
 
@@ -158,15 +161,17 @@ class Disk:
             if self._closes:
                 self._start_close(self._closes.popleft())
             elif self._checks:
-                self._start_job(self._checks.popleft())
+                self._start_job(self._checks.popitem(last=False)[0])
             elif self._opens:
-                self._start_job(self._opens.popleft())
+                self._start_job(self._opens.popitem(last=False)[0])
             else:
                 return
 
+    def _leave(self, request: Request) -> None:
+        self._opens.pop(request, None)
+        self._checks.pop(request, None)
+
     def _start_job(self, request: Request) -> None:
-        if request.cancelled:
-            return
         job = self.prepare(request)
         tag = self.service.job_tag()
         self.service.expect(tag, lambda result, address: self._job_done(request, result, address))
@@ -238,23 +243,24 @@ class Disk:
 
     def want(self, stream: BlockStream) -> None:
         """The stream takes what it needs, now or in its turn among those that wait."""
-        if stream.in_line:
+        if stream in self._waiting:
             return
         # What is in memory waits for nobody; only a read waits behind those of others.
         if not stream.reach(may_read=not self._waiting):
-            stream.in_line = True
-            self._waiting.append(stream)
+            self._waiting[stream] = None
+
+    def unwant(self, stream: BlockStream) -> None:
+        """It is closed, and leaves the line."""
+        self._waiting.pop(stream, None)
 
     def pump(self) -> None:
         """Serves those that wait, one run each, and passes on to C what was asked for."""
         self._start_jobs()
-        waiting = self._waiting
-        while waiting:
-            stream = waiting[0]
-            if not stream.closed and not stream.reach():
+        while self._waiting:
+            first = next(iter(self._waiting))
+            if not first.take_turn():
                 break
-            waiting.popleft()
-            stream.in_line = False
+            self.unwant(first)
         lib.group_flush(self._group)
 
     def room(self) -> int:

@@ -202,6 +202,8 @@ static uint32_t find_crossing(struct job *job)
 
 static int open_for(struct job *job, uint64_t flags)
 {
+    if (strlen(job->path) != job->path_length)
+        return -EINVAL;  /* a NUL inside would name another file */
     int fd = open_beneath(job->root, job->path, flags, job->stay ? HOW_NO_XDEV : 0);
     if (fd == -EXDEV && job->stay)
         job->crossing = find_crossing(job);

@@ -100,7 +100,10 @@ class Service:
         while True:
             n = lib.service_reap(self._service, self._out, REAP_AT_ONCE)
             for tag, result, job in COMPLETION.iter_unpack(self._view[: n * COMPLETION.size]):
-                pop(tag)(result, job)
+                try:
+                    pop(tag)(result, job)
+                except Exception as fault:  # the mistake of one receiver is not the others' loss
+                    self.count(f"fault: {fault!r}", f"fault in a completion: {fault!r}")
             if n < REAP_AT_ONCE:
                 return
 

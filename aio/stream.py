@@ -60,7 +60,7 @@ class BlockStream:
 
     __slots__ = (
         "_asked", "_disk", "_end", "_file", "_held", "_position", "_run", "_starved",
-        "closed", "in_line", "wake",
+        "closed", "wake",
     )  # fmt: skip
 
     def __init__(self, disk: Disk, file: File, offset: int, length: int, wake: Callable[[], None]) -> None:
@@ -75,7 +75,6 @@ class BlockStream:
         self._starved = False
         self.wake = wake
         self.closed = False
-        self.in_line = False
         disk.want(self)
 
     @property
@@ -119,9 +118,21 @@ class BlockStream:
         if self.closed:
             return
         self.closed = True
+        self._disk.unwant(self)
         while self._held:
             self._disk.arena.unpin(self._held.popleft().slot)
         self._file.release()
+
+    def take_turn(self) -> bool:
+        """What comes next, for one that stood in line. False if it must stand there still."""
+        while True:
+            had_nothing = not self._held
+            served = self.reach()
+            if not had_nothing or not self._held or self._disk.arena.length(self._held[0].slot) == READING:
+                return served
+            self.wake()  # it was read for somebody else meanwhile
+            if self.closed:
+                return True
 
     def reach(self, *, may_read: bool = True) -> bool:
         """Hold what comes next: from memory, or by a read. False if that must wait its turn."""
@@ -143,8 +154,6 @@ class BlockStream:
         arena.pin(slot)
         if arena.length(slot) == READING:
             self._disk.join(slot, self)
-        elif self._starved:
-            self.wake()  # it was read for somebody else while this one stood in line
         self._hold(slot, index * BLOCK)
         return True
 

@@ -26,6 +26,8 @@ class Site:
             if path.startswith(prefix):
                 docroot, path = mounted, path[len(prefix) :]
                 break
+            if path == prefix[:-1]:  # the directory itself, without its slash
+                return mounted.find(b".", waiter)
         if not path or path[-1] == 0x2F:
             path += INDEX
         return docroot.find(path, waiter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import EADDRINUSE
 
@@ -47,7 +48,8 @@ def address_of(sock: socket.socket) -> Address:
 def remove(sock: socket.socket) -> None:
     """Takes the name of a UNIX socket out of its directory."""
     if sock.family == socket.AF_UNIX:
-        os.unlink(sock.getsockname())
+        with suppress(OSError):  # it may be gone already
+            os.unlink(sock.getsockname())
 
 
 def _listening(family: socket.AddressFamily, name: str | tuple[str, int]) -> socket.socket:

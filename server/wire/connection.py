@@ -1,9 +1,9 @@
 """One client: bytes of heads come in, answers go out, one after the other.
 
 What epoll watches follows from the state, in _interest(). A client that has shut its side is
-neither gone nor a reason to spin: it gets its answer. After a refusal we shut our side and
-read on for a while, or the reset that follows a close with unread bytes would take the
-refusal with it (RFC 9112 section 9.6).
+neither gone nor a reason to spin: it gets its answer. After the last answer we shut our side
+and read on for a while, or the reset that follows a close with unread bytes would take the
+answer with it (RFC 9112 section 9.6).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from server.wire.server import Server
 
 RECEIVE_BYTES = 64 * 1024
+HEADS_AT_ONCE = 8  # of those that came together, until it is the next one's turn
 STEP_BYTES = 256 * 1024  # of blocks, until it is the next one's turn
 KEEP_ALIVE_SECONDS = 15
 HEAD_SECONDS = 20  # for all of a head, however it trickles in
@@ -48,17 +49,11 @@ class Phase(Enum):
     CLOSED = auto()  # forgotten; late completions find nobody
 
 
-class After(Enum):
-    NEXT = auto()  # the next request may come on this connection
-    CLOSE = auto()  # the client wants it closed
-    LINGER = auto()  # we do, and the client may still be sending
-
-
 class Connection:
     """A socket and what is between it and the files."""
 
     __slots__ = (
-        "_after", "_blocked", "_entry", "_found", "_half_closed", "_inbox", "_outbox", "_peer", "_phase",
+        "_blocked", "_entry", "_found", "_half_closed", "_inbox", "_last", "_outbox", "_peer", "_phase",
         "_queued", "_request", "_server", "_sock", "_watched", "deadline",
     )  # fmt: skip
 
@@ -72,7 +67,7 @@ class Connection:
         self._request: Request | None = None  # the one that waits for its entry
         self._entry: Entry | None = None  # what it waits for
         self._found: Entry | None = None  # what was found meanwhile
-        self._after = After.NEXT
+        self._last = False  # whether the connection ends with this answer
         self._half_closed = False
         self._blocked = False
         self._queued = False
@@ -190,8 +185,10 @@ class Connection:
             self._rest()
 
     def _serve(self) -> None:
-        """Takes heads from the inbox until one has to wait for its answer."""
-        while self._phase is Phase.OPEN and self.idle:
+        """Takes heads from the inbox until one has to wait for its answer, or others for theirs."""
+        for _ in range(HEADS_AT_ONCE):
+            if self._phase is not Phase.OPEN or not self.idle:
+                break
             head = self._inbox.next_head()
             if head is None:
                 if self._half_closed:
@@ -202,12 +199,14 @@ class Connection:
                 self._refuse(judged)
             else:
                 self._begin(judged)
+        else:
+            self._wake()
         self._rest()
 
     # --- deciding ---
 
     def _begin(self, request: Request) -> None:
-        self._after = After.NEXT if request.keep_alive else After.CLOSE
+        self._last = not request.keep_alive
         if request.method not in (b"GET", b"HEAD"):
             self._answer_without_file(request)
             return
@@ -228,7 +227,7 @@ class Connection:
         if request.method == b"OPTIONS":
             self._put_page(request, options())
         elif request.method in KNOWN_METHODS:
-            self._after = After.LINGER  # it may have a body, which nobody reads
+            self._last = True  # it may have a body, which nobody reads
             self._put_page(request, not_allowed(request.method))
         else:
             self._refuse(request.refused(HTTPStatus.NOT_IMPLEMENTED, "an unknown method"))
@@ -250,7 +249,7 @@ class Connection:
 
     def _persistence(self, asked: Request | Refusal) -> bytes:
         """What the Connection field must say, if anything (RFC 9112 section 9.3)."""
-        if self._after is not After.NEXT or self._server.draining:
+        if self._last or self._server.draining:
             return b"close"
         return b"keep-alive" if asked.version == b"1.0" else b""
 
@@ -263,7 +262,7 @@ class Connection:
         return entry.disk.stream(entry.file, part.offset, part.length, self._wake)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._after = After.LINGER
+        self._last = True
         self._inbox.clear()
         self._put_page(refusal, page(refusal.status, refusal.method))
 
@@ -367,21 +366,20 @@ class Connection:
 
     def _finish(self) -> None:
         """The answer has left."""
-        if self._half_closed and self._inbox.empty:
+        now = self._server.loop.now
+        ends = self._last or self._server.draining
+        if self._half_closed and (ends or self._inbox.empty):
             self.drop()
-        elif self._after is After.NEXT and not self._server.draining:
-            self.deadline = self._server.loop.now + (
-                KEEP_ALIVE_SECONDS if self._inbox.empty else HEAD_SECONDS
-            )
-        elif self._after is After.LINGER and not self._half_closed:
+        elif not ends:
+            self.deadline = now + (KEEP_ALIVE_SECONDS if self._inbox.empty else HEAD_SECONDS)
+        else:
             self._phase = Phase.LINGERING
-            self.deadline = self._server.loop.now + LINGER_SECONDS
+            self._inbox.clear()
+            self.deadline = now + LINGER_SECONDS
             try:
                 self._sock.shutdown(socket.SHUT_WR)
             except OSError:
                 self.drop()
-        else:
-            self.drop()
 
     def _rest(self) -> None:
         """Waits for the next event; tells epoll only what is new."""

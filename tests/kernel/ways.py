@@ -22,7 +22,7 @@ from typing import Self
 
 from aio import BLOCK, Disk, Failed, File, Loaded, Means, Opened, Outcome, Service, Stream
 
-SILENCE_MS = 60_000
+SILENCE_MS = 30_000
 CHILD_SECONDS = 120  # a forked test that hangs is killed, and has failed
 SLOTS = 12  # few: blocks are evicted, and readers wait for one another
 GIB4 = 1 << 32

@@ -1,0 +1,270 @@
+/* Hammers the disk service from one thread, as a loop does, and checks every
+ * byte and errno that comes back; the sanitizers and valgrind look at the
+ * rest. A round is a service's whole life, and every third ends in the middle
+ * of its work. Usage: harness FOLDER ROUNDS STEPS */
+#define _GNU_SOURCE
+#include "kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SLOT ((size_t)64 * 1024)
+#define SLOTS 32
+#define DEPTH 8
+#define BIG (40 * (int64_t)SLOT + 777)
+#define SMALL 1000
+#define REQUESTS 512
+#define SILENCE_MS 120000
+#define NO_DESCRIPTOR 1000000
+#define CHECK(fact) ((fact) ? (void)0 : fail(#fact, __LINE__))
+
+enum kind { NOTHING, READ, BAD_READ, LOAD, OPEN, LOOK, MISSING, CLOSE, KINDS };
+
+struct request {
+    enum kind kind;
+    bool orphan, by_aio;
+    int64_t offset;
+    uint32_t size, used, slot[SLOTS_PER_READ];
+};
+
+static struct service *service;
+static struct memory *memory;
+static struct group *native, *threads;
+static struct request requests[REQUESTS];
+static bool busy[SLOTS];
+static uint32_t outstanding, flying;
+static int root, direct, buffered;
+static unsigned long finished[KINDS], seed = 88172645463325252u;
+
+static void fail(const char *fact, int line)
+{
+    fprintf(stderr, "harness.c:%d: not so: %s (errno %d)\n", line, fact, errno);
+    exit(1);
+}
+
+static uint32_t any(uint32_t below)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % below;
+}
+
+static char byte_at(int64_t offset)
+{
+    return (char)(offset ^ offset >> 8 ^ (offset >> 16) * 7);
+}
+
+static void check_bytes(const char *got, int64_t offset, int64_t size)
+{
+    for (int64_t i = 0; i < size; i++)
+        CHECK(got[i] == byte_at(offset + i));
+}
+
+static void make_file(const char *name, int64_t size)
+{
+    static char content[BIG];
+    int fd = openat(root, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    for (int64_t i = 0; i < size; i++)
+        content[i] = byte_at(i);
+    CHECK(write(fd, content, (size_t)size) == size && fsync(fd) == 0 && close(fd) == 0);
+}
+
+/* It rises when one is left open. */
+static int lowest_free_descriptor(void)
+{
+    int fd = dup(0);
+    CHECK(fd >= 0 && close(fd) == 0);
+    return fd;
+}
+
+#ifdef WITHOUT_OPENAT2  /* valgrind 3.19 does not know it; linked with --wrap=syscall */
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (number == SYS_openat2)
+        return openat((int)a, (const char *)b, (int)*(const uint64_t *)c);
+    return __real_syscall(number, a, b, c, d, e, f);
+}
+#endif
+
+/* --- asking ------------------------------------------------------------ */
+
+static int free_request(void)
+{
+    for (int tag = 0; tag < REQUESTS; tag++)
+        if (requests[tag].kind == NOTHING)
+            return tag;
+    return -1;
+}
+
+static void asked(int tag, enum kind kind, int refused)
+{
+    CHECK(refused == 0);
+    requests[tag].kind = kind;
+    requests[tag].orphan = any(4) == 0;
+    outstanding++;
+}
+
+static void ask_path(int tag, enum kind kind)
+{
+    const char *path = kind == MISSING ? "missing" : kind == OPEN ? "big" : "small";
+    struct job *job = job_new(path, (uint32_t)strlen(path));
+    struct group *group = any(2) ? native : threads;
+    CHECK(job != NULL);
+    job->root = root;
+    job->stay = any(2);
+    job->want_direct = any(2);
+    job->load_limit = kind == OPEN ? 0 : SMALL;
+    asked(tag, kind, kind == LOOK ? group_check(group, (uint64_t)tag, job) : group_open(group, (uint64_t)tag, job));
+}
+
+static void ask_read(int tag, bool bad)
+{
+    struct request *request = &requests[tag];
+    request->by_aio = any(3) > 0 && flying < DEPTH && group_aio_error(native) == 0;
+    request->size = 1 + any(SLOTS_PER_READ * SLOT);
+    request->offset = any((uint32_t)BIG);
+    if (request->by_aio) {
+        request->size = (request->size + 4095) / 4096 * 4096;
+        request->offset = request->offset / 4096 * 4096;
+    }
+    request->used = 0;
+    for (uint32_t slot = any(SLOTS), n = 0; n < SLOTS && request->used * SLOT < request->size; n++, slot++)
+        if (!busy[slot % SLOTS])
+            request->slot[request->used++] = slot % SLOTS;
+    if (request->used == 0)
+        return;
+    if (request->used * SLOT < request->size)
+        request->size = request->used * SLOT;
+    for (uint32_t n = 0; n < request->used; n++)
+        busy[request->slot[n]] = true;
+    flying += request->by_aio;
+    const uint32_t *slot = request->slot;
+    int fd = bad ? NO_DESCRIPTOR : request->by_aio ? direct : buffered;
+    asked(tag, bad ? BAD_READ : READ,
+          (request->by_aio ? group_read : group_pread)(request->by_aio ? native : threads, (uint64_t)tag, fd,
+                                                       request->offset, request->size,
+                                                       slot[0], slot[1], slot[2], slot[3]));
+}
+
+/* --- being told -------------------------------------------------------- */
+
+static void told_read(struct request *request, int64_t result)
+{
+    int64_t there = BIG - request->offset < request->size ? BIG - request->offset : request->size;
+    flying -= request->by_aio;
+    for (uint32_t n = 0; n < request->used; n++)
+        busy[request->slot[n]] = false;
+    CHECK(result == (request->kind == BAD_READ ? -EBADF : there));
+    for (uint32_t n = 0; n < request->used && request->kind == READ && !request->orphan; n++) {
+        int64_t at = (int64_t)(n * SLOT), left = there - at;
+        if (left > 0)
+            check_bytes(memory_base(memory) + request->slot[n] * SLOT, request->offset + at,
+                        left < (int64_t)SLOT ? left : (int64_t)SLOT);
+    }
+}
+
+static void told_path(struct request *request, int64_t result, struct job *job)
+{
+    CHECK(job != NULL);
+    if (request->kind == MISSING) {
+        CHECK(result == -ENOENT);
+    } else if (request->kind == OPEN) {
+        CHECK(result >= 0 && job->facts.size == (uint64_t)BIG && job->content == NULL);
+        int tag = free_request();  /* there is one: its own */
+        asked(tag, CLOSE, group_close_file(any(2) ? native : threads, (uint64_t)tag, (int)result));
+    } else {
+        CHECK(result == (request->kind == LOAD ? SMALL : 0) && job->facts.size == SMALL);
+        if (request->kind == LOAD && !request->orphan)
+            check_bytes(job->content, 0, SMALL);
+    }
+    job_free(job);
+}
+
+static void reap(bool wait)
+{
+    struct completion done[5];
+    struct pollfd event = {.fd = service_eventfd(service), .events = POLLIN};
+    int n;
+    CHECK(!wait || poll(&event, 1, SILENCE_MS) == 1);
+    do {
+        n = service_reap(service, done, 5);
+        for (int i = 0; i < n; i++) {
+            CHECK(done[i].tag < REQUESTS);
+            struct request *request = &requests[done[i].tag], was = *request;
+            request->kind = NOTHING;
+            outstanding--;
+            finished[was.kind]++;
+            if (was.kind == READ || was.kind == BAD_READ)
+                told_read(&was, done[i].result);
+            else if (was.kind == CLOSE)
+                CHECK(done[i].result == 0);
+            else
+                told_path(&was, done[i].result, done[i].job);
+        }
+    } while (n == 5);
+}
+
+/* --- a service's life -------------------------------------------------- */
+
+static void step(void)
+{
+    static const enum kind paths[] = {LOAD, OPEN, LOOK, MISSING};
+    int tag = free_request();
+    uint32_t what = any(16);
+    if (what == 0 || tag < 0) {
+        group_flush(native);
+        group_flush(threads);
+        reap(outstanding > 0);
+    } else if (what == 1) {
+        reap(false);
+    } else if (what < 6) {
+        ask_path(tag, paths[any(4)]);
+    } else {
+        ask_read(tag, what == 6);
+    }
+}
+
+static void live(int round, int steps)
+{
+    memset(requests, 0, sizeof requests);
+    memset(busy, 0, sizeof busy);
+    outstanding = flying = 0;
+    CHECK((service = service_new(round % 2 ? SERVICE_NO_RING : 0)) != NULL);
+    CHECK((memory = memory_new(SLOTS * SLOT)) != NULL);
+    memory_want(memory, (size_t)(round % 5) * SLOT * SLOTS / 4);
+    CHECK((native = group_new(service, memory_base(memory), SLOT, DEPTH, 2, 2)) != NULL);
+    CHECK((threads = group_new(service, memory_base(memory), SLOT, 0, 1 + any(3), any(4))) != NULL);
+    for (int i = 0; i < steps; i++)
+        step();
+    group_flush(native);
+    while (round % 3 > 0 && outstanding > 0)
+        reap(true);
+    CHECK(service_close(service, SILENCE_MS) == 0);
+    memory_free(memory);
+}
+
+int main(int count, char **words)
+{
+    CHECK(count == 4);
+    CHECK((root = open(words[1], O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0);
+    make_file("big", BIG);
+    make_file("small", SMALL);
+    CHECK((buffered = openat(root, "big", O_RDONLY | O_CLOEXEC)) >= 0);
+    direct = openat(root, "big", O_RDONLY | O_CLOEXEC | O_DIRECT);  /* not on every file system */
+    CHECK(direct >= 0 || (direct = openat(root, "big", O_RDONLY | O_CLOEXEC)) >= 0);
+    int lowest = lowest_free_descriptor();
+    for (int round = 0; round < atoi(words[2]); round++)
+        live(round, atoi(words[3]));
+    CHECK(lowest_free_descriptor() == lowest);
+    for (int kind = READ; kind < KINDS; kind++)
+        CHECK(finished[kind] > 0);
+    printf("%lu reads, %lu opens, %lu files loaded\n", finished[READ], finished[OPEN], finished[LOAD]);
+    return 0;
+}

@@ -1,0 +1,167 @@
+"""Reads as C sees them: one that is wrong fails alone, and what is too much is refused."""
+
+import errno
+import fcntl
+import os
+import select
+from itertools import combinations
+
+import pytest
+
+from aio import BLOCK
+from aio._kernel import ffi, lib
+from tests.kernel.ways import SILENCE_MS, tile
+
+READS = 6
+DEPTH = 16
+GROUPS = [("aio", 0), ("aio by call", lib.SERVICE_NO_RING), ("threads", 0)]
+
+
+class Group:
+    """A service of one group without Python's side of it."""
+
+    def __init__(self, flags: int = 0, *, depth: int = DEPTH, readers: int = 2) -> None:
+        self.service = lib.service_new(flags)
+        self.memory = lib.memory_new(DEPTH * BLOCK)
+        self.group = lib.group_new(self.service, lib.memory_base(self.memory), BLOCK, depth, 2, readers)
+        self.results: dict[int, int] = {}
+
+    def reap(self, count: int) -> dict[int, int]:
+        """The results of so many requests by their tags."""
+        out = ffi.new(f"struct completion[{DEPTH}]")
+        poll = select.poll()
+        poll.register(lib.service_eventfd(self.service), select.POLLIN)
+        lib.group_flush(self.group)
+        while len(self.results) < count:
+            assert poll.poll(SILENCE_MS), f"only {self.results} have come back"
+            full = True
+            while full:
+                finished = lib.service_reap(self.service, out, DEPTH)
+                full = finished == DEPTH
+                for n in range(finished):
+                    assert out[n].tag not in self.results, "finished twice"
+                    self.results[out[n].tag] = out[n].result
+        return self.results
+
+    def slot(self, number: int, length: int) -> bytes:
+        return bytes(ffi.buffer(lib.memory_base(self.memory) + number * BLOCK, length))
+
+    def close(self) -> None:
+        assert lib.service_close(self.service, SILENCE_MS) == 0
+        lib.memory_free(self.memory)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(tile(0, READS * BLOCK))
+    fd = os.open(path, os.O_RDONLY)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def closed_fd():
+    fd = fcntl.fcntl(0, fcntl.F_DUPFD, 900)  # a number that nobody else will soon be given
+    os.close(fd)
+    return fd
+
+
+@pytest.mark.parametrize(
+    "bad", [*combinations(range(READS), 1), *combinations(range(READS), 2), range(READS)]
+)
+@pytest.mark.parametrize(("way", "flags"), GROUPS)
+def test_of_a_batch_only_reads_of_a_bad_descriptor_fail(file, closed_fd, way, flags, bad):
+    group = Group(flags)
+    read = lib.group_pread if way == "threads" else lib.group_read
+    for n in range(READS):
+        fd = closed_fd if n in bad else file
+        assert read(group.group, n, fd, n * BLOCK, BLOCK, n, 0, 0, 0) == 0
+    results = group.reap(READS)
+    assert results == {n: -errno.EBADF if n in bad else BLOCK for n in range(READS)}
+    for n in set(range(READS)) - set(bad):
+        assert group.slot(n, BLOCK) == tile(n * BLOCK, BLOCK)
+    group.close()
+
+
+@pytest.mark.parametrize(("way", "flags"), GROUPS)
+def test_a_read_fills_its_slots_in_the_order_given(file, way, flags):
+    group = Group(flags)
+    read = lib.group_pread if way == "threads" else lib.group_read
+    assert read(group.group, 7, file, 4096, 3 * BLOCK + 5, 9, 2, 5, 0) == 0
+    assert group.reap(1) == {7: 3 * BLOCK + 5}
+    got = b"".join(group.slot(n, BLOCK) for n in (9, 2, 5)) + group.slot(0, 5)
+    assert got == tile(4096, 3 * BLOCK + 5)
+    group.close()
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"), [(0, READS * BLOCK), (5 * BLOCK + 1, BLOCK - 1), (READS * BLOCK, 0)]
+)
+@pytest.mark.parametrize(("way", "flags"), GROUPS)
+def test_a_read_over_the_end_gives_what_there_is(file, way, flags, offset, expected):
+    group = Group(flags)
+    read = lib.group_pread if way == "threads" else lib.group_read
+    assert read(group.group, 1, file, offset, 4 * BLOCK, 0, 1, 2, 3) == 0
+    assert group.reap(1) == {1: min(4 * BLOCK, expected)}
+    group.close()
+
+
+def test_openers_read_where_there_are_no_readers(file):
+    group = Group(readers=0)
+    assert lib.group_pread(group.group, 3, file, 0, BLOCK, 4, 0, 0, 0) == 0
+    assert group.reap(1) == {3: BLOCK}
+    assert group.slot(4, BLOCK) == tile(0, BLOCK)
+    group.close()
+
+
+def test_reads_beyond_the_depth_are_refused_until_others_are_done(file):
+    group = Group(depth=2)
+    assert lib.group_read(group.group, 0, file, 0, 512, 0, 0, 0, 0) == 0
+    assert lib.group_read(group.group, 1, file, 0, 512, 1, 0, 0, 0) == 0
+    assert lib.group_read(group.group, 2, file, 0, 512, 2, 0, 0, 0) == -errno.EAGAIN
+    group.reap(2)
+    assert lib.group_read(group.group, 3, file, 0, 512, 2, 0, 0, 0) == 0
+    assert group.reap(3) == {0: 512, 1: 512, 3: 512}
+    group.close()
+
+
+def test_a_group_without_aio_takes_no_reads_by_aio(file):
+    group = Group(depth=0)
+    assert lib.group_read(group.group, 0, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_aio_error(group.group) == 0
+    lib.group_flush(group.group)
+    group.close()
+
+
+def test_a_group_holds_so_many_requests_and_no_more(file):
+    group = Group()
+    for tag in range(lib.MAX_OUTSTANDING):
+        assert lib.group_pread(group.group, tag, file, 0, 512, tag % DEPTH, 0, 0, 0) == 0
+    assert lib.group_pread(group.group, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_read(group.group, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_close_file(group.group, 5000, -1) == -errno.EAGAIN
+    results = group.reap(lib.MAX_OUTSTANDING)
+    assert set(results.values()) == {512}
+    group.close()
+
+
+def test_a_close_of_what_is_not_open_tells_its_errno(closed_fd):
+    group = Group()
+    assert lib.group_close_file(group.group, 1, closed_fd) == 0
+    assert group.reap(1) == {1: -errno.EBADF}
+    group.close()
+
+
+def test_what_was_opened_for_nobody_is_closed_with_the_service(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 10)
+    root = os.open(tmp_path, os.O_PATH)
+    before = os.listdir("/proc/self/fd")
+    group = Group()
+    for tag in range(50):
+        job = lib.job_new(b"file", 4)
+        job.root = root
+        assert lib.group_open(group.group, tag, job) == 0
+    group.close()
+    assert os.listdir("/proc/self/fd") == before
+    os.close(root)

@@ -1,0 +1,58 @@
+"""Dates (RFC 9110 section 5.6.7)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.answer.dates import http_date, parse_date
+
+SOUND_AND_FURY = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT, the date of the RFC
+LAST = 253402300799  # Fri, 31 Dec 9999 23:59:59 GMT
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (b"Sun, 06 Nov 1994 08:49:37 GMT", SOUND_AND_FURY),
+        (b"Sunday, 06-Nov-94 08:49:37 GMT", SOUND_AND_FURY),
+        (b"Sun Nov  6 08:49:37 1994", SOUND_AND_FURY),
+        (b"Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        (b"Thu Jan  1 00:00:00 1970", 0),
+        (b"Thursday, 29-Feb-24 12:00:00 GMT", 1709208000),
+        (b"Tue, 19 Jan 2038 03:14:08 GMT", 1 << 31),
+        (b"Fri, 31 Dec 9999 23:59:59 GMT", LAST),
+    ],
+)
+def test_a_date_is_understood_in_all_three_forms(text, seconds):
+    assert parse_date(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"0", b"now", b"-1", b"784111777", b"1994-11-06T08:49:37Z", b"Sun", b"Sun, 06 Nov 1994",
+        b"Sun, 06 Nov 1994 08:49:37", b"Sun, 32 Nov 1994 08:49:37 GMT", b"Sun, 06 Nov 1994 24:49:37 GMT",
+        b"Sun, 06 Nov 1994 08:60:37 GMT", b"Sun, 30 Feb 1994 08:49:37 GMT", b"Sun, 06 Foo 1994 08:49:37 GMT",
+        b"Sun, 06 Nov 99999999999999999999 08:49:37 GMT", b"Sun, 06 Nov 1994 08:49:37 \xff\xfe",
+        b"\xff" * 40, b",,,,",        b'"3a-5"',
+    ],
+)  # fmt: skip
+def test_what_is_no_date_is_none(text):
+    assert parse_date(text) is None
+
+
+def test_two_dates_are_no_date():
+    """RFC 9110 section 13.1.3: a field with more than one member is to be ignored."""
+    assert parse_date(b"Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT") is None
+
+
+@given(st.integers(0, LAST))
+def test_a_date_that_was_written_reads_as_it_was(seconds):
+    text = http_date(seconds)
+    assert len(text) == len(b"Sun, 06 Nov 1994 08:49:37 GMT")
+    assert parse_date(text) == seconds
+
+
+@given(st.binary())
+def test_no_bytes_are_too_bad_to_be_judged(text):
+    assert parse_date(text) is None or isinstance(parse_date(text), int)

@@ -1,0 +1,97 @@
+"""Range (RFC 9110 section 14)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.answer.ranges import FileRange, Unsatisfiable, parse_ranges
+
+IGNORED = None
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "expected"),
+    [
+        # Section 14.1.2: first-pos "-" [ last-pos ]
+        (b"bytes=0-0", 10, [(0, 1)]),
+        (b"bytes=0-9", 10, [(0, 10)]),
+        (b"bytes=2-4", 10, [(2, 3)]),
+        (b"bytes=9-", 10, [(9, 1)]),
+        (b"bytes=0-", 10, [(0, 10)]),
+        (b"bytes=5-99", 10, [(5, 5)]),  # a last-pos beyond the end is the end
+        (b"bytes=0-99999999999999999999", 10, [(0, 10)]),
+        # "-" suffix-length
+        (b"bytes=-1", 10, [(9, 1)]),
+        (b"bytes=-10", 10, [(0, 10)]),
+        (b"bytes=-99", 10, [(0, 10)]),  # longer than the file: the whole file
+        (b"bytes=-1", 1, [(0, 1)]),
+        (b"bytes=4294967296-4294967297", 1 << 33, [(1 << 32, 2)]),
+        # Section 14.1.1: a list; those that do not meet the file are left out
+        (b"bytes=0-0,2-2", 10, [(0, 1), (2, 1)]),
+        (b"bytes=0-0, 10-", 10, [(0, 1)]),
+        (b"bytes= 0-0 ,\t-1", 10, [(0, 1), (9, 1)]),
+        (b"bytes=,0-0,,", 10, [(0, 1)]),  # section 5.6.1.2: empty elements
+        (b"BYTES=0-0", 10, [(0, 1)]),  # section 14.1: units are without case
+    ],
+)
+def test_a_range_names_the_bytes_that_are_sent(header, size, expected):
+    assert parse_ranges(header, size) == [FileRange(*part) for part in expected]
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        (b"bytes=10-", 10),
+        (b"bytes=10-10", 10),
+        (b"bytes=99-", 10),
+        (b"bytes=-0", 10),
+        (b"bytes=10-,11-12,-0", 10),
+        (b"bytes=0-", 0),
+        (b"bytes=0-0", 0),
+        (b"bytes=-1", 0),
+        (b"bytes=99999999999999999999999-", 10),
+    ],
+)
+def test_ranges_of_which_none_meets_the_file_cannot_be_satisfied(header, size):
+    with pytest.raises(Unsatisfiable):
+        parse_ranges(header, size)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"", b"bytes", b"bytes=", b"bytes=,", b"0-0", b"=0-0", b"items=0-0", b"seconds=1-2", b"bytes:0-0",
+        b"bytes=-", b"bytes=--1", b"bytes=a-b", b"bytes=0", b"bytes=0-1-2", b"bytes=4-2", b"bytes=0-0,4-2",
+        b"bytes=0-0,x", b"bytes=+1-2", b"bytes=1_0-20",
+        b"bytes=0x0-1", b"bytes=0 - 1", b"bytes=1.0-2", b"bytes=\xb2-3",
+        b"bytes=0-" + b"9" * 500,
+    ],
+)  # fmt: skip
+def test_a_range_that_cannot_be_understood_is_ignored(header):
+    assert parse_ranges(header, 10) is IGNORED
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40))), st.integers(0, 30))
+def test_ranges_are_what_a_slice_would_be(pairs, size):
+    file = bytes(range(size))
+    expected = [file[first : last + 1] for first, last in pairs if first <= last and first < size]
+    header = b"bytes=" + b",".join(b"%d-%d" % pair for pair in pairs)
+    try:
+        ranges = parse_ranges(header, size)
+    except Unsatisfiable:
+        assert not expected
+        return
+    if not pairs or any(last < first for first, last in pairs):
+        assert ranges is IGNORED
+    else:
+        assert [file[r.offset : r.offset + r.length] for r in ranges] == expected
+
+
+@given(st.one_of(st.binary(), st.from_regex(rb"bytes=[-0-9, ]*", fullmatch=True)), st.integers(0, 1 << 63))
+def test_whatever_is_asked_for_lies_within_the_file(header, size):
+    try:
+        ranges = parse_ranges(header, size)
+    except Unsatisfiable:
+        return
+    for part in ranges or ():
+        assert 0 <= part.offset < part.offset + part.length <= size
