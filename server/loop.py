@@ -22,7 +22,7 @@ from typing import Protocol
 
 TURN_BYTES = 1024 * 1024  # bytes of blocks in a turn
 TURN_SECONDS = 0.001  # and how long it may take to send them
-EVENTS_AT_ONCE = 64  # so that a burst of them does not make a long turn
+EVENTS_AT_ONCE = 16  # each may be a head to be judged, which takes a tenth of a millisecond
 SWEEP_SECONDS = 1.0
 PATIENCE_SECONDS = 0.1  # how long what is in memory waits for the disk's word
 
