@@ -8,6 +8,7 @@ Rule 3: needs root. `missing` says in one sentence why a machine cannot have thi
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import shutil
 import subprocess
@@ -24,11 +25,11 @@ from loadtest.loops import Loop
 from loadtest.throttle import Ceiling
 
 OLD = 1_600_000_000  # seconds; September 2020, long before any file of a test
-COOLINGS = 4  # flushing one layer dirties the one below, and what was used lately is spared once
 PROOF_SECONDS = 20  # for the readers to get stuck; their programs, too, have just been dropped from memory
 THAW_SECONDS = 30
-STANDSTILL = Ceiling(read_bytes=1)
-STANDSTILL_OF_WRITES = Ceiling(read_bytes=1, write_bytes=1)
+COOLINGS = 4  # flushing one layer dirties the one below, and what was used lately is spared once
+STANDSTILL = Ceiling(read_bytes=throttle.LOWEST)
+STANDSTILL_OF_WRITES = Ceiling(read_bytes=throttle.LOWEST, write_bytes=throttle.LOWEST)
 EXT4 = ("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0")  # no late writes
 FORMATS = {
     "ext4": EXT4,
@@ -204,6 +205,7 @@ class FrozenDisk(_Disk):
     def __init__(self, megabytes: int = 1200, *, where: Path | None = None) -> None:
         super().__init__(megabytes, where=where)
         self._stuck: list[subprocess.Popen[bytes]] = []
+        self._warm = ExitStack()  # files held so that they stay in memory
 
     def freeze(self, writes: bool = False) -> None:
         self._group.limit_everybody(self._throttled.number, STANDSTILL_OF_WRITES if writes else STANDSTILL)
@@ -211,6 +213,7 @@ class FrozenDisk(_Disk):
     def thaw(self) -> None:
         """What has been waiting goes on at once."""
         self._group.limit_everybody(self._throttled.number, Ceiling())
+        self._warm.close()
 
     def prove(self, paths: Sequence[Path], seconds: float = 2.0) -> None:
         """See the `stat` of each of these cold paths hang, in a process of its own inside the group.
@@ -229,11 +232,23 @@ class FrozenDisk(_Disk):
             raise NotFrozen(awake)
 
     def warm_metadata(self, paths: Iterable[Path]) -> None:
-        """Have names, inodes and extents in memory, so that of these files only the data is out of reach."""
+        """Have names, inodes and extents in memory until the thaw, but not the data.
+
+        They are held open, so that nobody on the machine who drops the caches makes them cold again.
+        """
+        for path in paths:
+            file = os.open(path, os.O_RDONLY)
+            self._warm.callback(os.close, file)
+            fcntl.ioctl(file, EXT4_IOC_PRECACHE_EXTENTS)
+
+    def warm_data(self, paths: Iterable[Path]) -> None:
+        """Have these files in the page cache until the thaw, for pages that are mapped are not dropped."""
         for path in paths:
             with open(path, "rb", buffering=0) as file:
-                os.fstat(file.fileno())
-                fcntl.ioctl(file, EXT4_IOC_PRECACHE_EXTENTS)
+                mapping = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            self._warm.enter_context(mapping)
+            for start in range(0, len(mapping), mmap.PAGESIZE):
+                mapping[start]  # the page is mapped when it is touched
 
     def _look_at(self, path: Path) -> subprocess.Popen[bytes]:
         enter_and_look = 'echo $$ > "$1" && exec stat -- "$2"'

@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -43,12 +42,15 @@ def home(where: Path | None) -> Iterator[Path]:
 
 
 def sweep(base: Path) -> None:
-    """Clear away the homes in this directory whose makers were killed and could not do it themselves."""
-    for left in base.glob(f"{PREFIX}*"):
-        maker = left.name.removeprefix(PREFIX).partition("-")[0]
-        if left.is_dir() and maker.isdigit() and not Path("/proc", maker).exists():
+    """Clear away the homes in this directory whose makers were killed and could not do it themselves.
+
+    All are thawed first: who hangs on one disk may hold another.
+    """
+    homes = [left for left in base.glob(f"{PREFIX}*") if left.is_dir() and _is_left(left)]
+    for step in (_thaw, _clear_away):
+        for left in homes:
             with suppress(OSError):  # another run may be at it, too
-                _clear_away(left)
+                step(left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +131,21 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def _clear_away(left: Path) -> None:
-    """In the order that lets each step succeed: thaw, free the group, detach, unmount, delete."""
-    loops = [Loop(Path("/dev", block.name)) for block in Path("/sys/block").glob("loop*")]
-    loops = [ours for ours in loops if ours.backing.startswith(f"{left}/")]
+def _is_left(made: Path) -> bool:
+    maker = made.name.removeprefix(PREFIX).partition("-")[0]
+    return maker.isdigit() and not Path("/proc", maker).exists()
+
+
+def _thaw(left: Path) -> None:
     hierarchy = throttle.find()
     if hierarchy is not None and (path := hierarchy.root / left.name).is_dir():
-        for ours in loops:
+        for ours in _loops_of(left):
             throttle.Group(hierarchy, path).limit_everybody(ours.number, throttle.Ceiling())
         throttle.remove(hierarchy, path)
-    for ours in loops:
+
+
+def _clear_away(left: Path) -> None:
+    for ours in _loops_of(left):
         run("losetup", "-d", str(ours.device))  # of one that is mounted: as soon as it is not
     mounts = [Path(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for at in reversed([at for at in mounts if left in at.parents]):
@@ -146,14 +153,19 @@ def _clear_away(left: Path) -> None:
     shutil.rmtree(left)
 
 
+def _loops_of(left: Path) -> list[Loop]:
+    loops = [Loop(Path("/dev", block.name)) for block in Path("/sys/block").glob("loop*")]
+    return [ours for ours in loops if ours.backing.startswith(f"{left}/")]
+
+
 @contextmanager
 def _termination_unwinds() -> Iterator[None]:
-    """SIGTERM would end Python on the spot, with everything mounted; as an exit it passes every clean-up."""
+    """SIGTERM would end Python on the spot, with everything mounted; as a Ctrl-C it passes every clean-up."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

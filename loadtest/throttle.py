@@ -6,8 +6,8 @@ Rule 2: both versions are one thing to the caller. The first that has the block 
 
 Some facts about the block throttle
 -----------------------------------
-* A ceiling of one byte a second holds a read back for an hour. To the reader that is a disk that has stopped
-  answering: it sleeps in state D, and not even SIGKILL gets it out.
+* A ceiling of two bytes a second holds a read back for half an hour. To the reader that is a disk that has
+  stopped answering: it sleeps in state D, and not even SIGKILL gets it out.
 * Reads of metadata (marked so by the filesystem) pass over the ceiling. `disks.FrozenDisk` has the way round.
 * Raising the ceiling lets what waits go on at once.
 * Version 1 judges every group by itself, its root group included. In version 2 the root has no ceilings, and
@@ -16,13 +16,17 @@ Some facts about the block throttle
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 NO_CEILING = 0  # what version 1 takes for "none"; version 2 says "max"
+LOWEST = 2  # bytes a second; version 2 refuses 1
+REMOVAL_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,20 @@ def group(name: str) -> Iterator[Group]:
 
 
 def remove(hierarchy: Hierarchy, path: Path) -> None:
-    for pid in (path / "cgroup.procs").read_text().split():
+    """A process that is about to end can be moved no more, and is in the way until it has ended."""
+    deadline = time.monotonic() + REMOVAL_SECONDS
+    while True:
+        for pid in (path / "cgroup.procs").read_text().split():
+            with suppress(ProcessLookupError):
+                (hierarchy.root / "cgroup.procs").write_text(pid)
         try:
-            (hierarchy.root / "cgroup.procs").write_text(pid)
-        except ProcessLookupError:
-            continue  # it has ended since we looked
-    path.rmdir()
+            path.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def find() -> Hierarchy | None:

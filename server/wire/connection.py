@@ -36,7 +36,7 @@ KEEP_ALIVE_SECONDS = 15
 HEAD_SECONDS = 20  # for all of a head, however it trickles in
 SEND_SECONDS = 60  # for the client to take anything
 LINGER_SECONDS = 2
-GONE_SECONDS = 60  # for a client that has shut its side and waits for a disk
+GONE_SECONDS = 15  # for a client that has shut its side, and may be gone, while a disk is waited for
 CONDITIONS = frozenset(
     (b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
 )

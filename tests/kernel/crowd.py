@@ -1,4 +1,4 @@
-"""A crowd of clients in one thread: each asks for one file over a connection of its own, and takes what comes.
+"""A crowd of clients in one thread: each asks for one file, on its own connection, and takes what comes.
 
 Rule 1: a body is not kept, only its length and its digest: a thousand downloads fit into any memory.
 Rule 2: no client is waited for alone. `turn` takes what has arrived for all, `until` takes turns.
@@ -99,7 +99,7 @@ class Crowd:
             self._selector.register(client.socket, selectors.EVENT_WRITE, client)
         self.clients += newcomers
         sockets = {client.socket for client in newcomers}
-        self.until(lambda: sockets.isdisjoint(self._connecting()), seconds, "all are connected")
+        assert self.until(lambda: sockets.isdisjoint(self._connecting()), seconds), "some cannot connect"
 
     def hang_up(self, clients: Iterable[Client]) -> None:
         for client in clients:
@@ -120,11 +120,12 @@ class Crowd:
             if client.ended:
                 self._selector.unregister(client.socket)
 
-    def until(self, wanted: Callable[[], bool], seconds: float, what: str) -> None:
+    def until(self, wanted: Callable[[], bool], seconds: float) -> bool:
+        """Take turns until it has come to pass, or the time is up."""
         deadline = time.monotonic() + seconds
-        while not wanted():
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        while not (come := wanted()) and time.monotonic() < deadline:
             self.turn(0.05)
+        return come
 
     def _connecting(self) -> set[socket.socket]:
         keys = self._selector.get_map().values()

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,11 +29,12 @@ DIRECTORIES = 40
 FILES = 25  # in each of them
 FILE_BYTES = 1_048_576
 PROOFS = 20  # directories that no client asks for: the rig is proved with them
-PROOF_FILES = 40  # 16 inodes share a block of the inode table, and the last of these shares none with a real file
+PROOF_FILES = 40  # 16 inodes share a block on the disk; the last of these shares none with a real file
 HEALTHY_FILES = 400
 HEALTHY_BYTES = 300_000  # more than is kept in memory as a small file
 PAGE = b"<!doctype html><title>still here</title>" + b"." * 900
 ANSWER_SECONDS = 5  # generous: to be answered at all
+STOP_SECONDS = 15
 READY = re.compile(r"^headrace: serving .* at http://([\d.]+):(\d+)/", re.MULTILINE)
 STATE = "headrace: state "
 
@@ -62,7 +63,8 @@ def fill_frozen(root: Path) -> None:
 def fill_healthy(root: Path) -> None:
     for path in HEALTHY_PATHS:
         (root / path.removeprefix("/healthy/")).write_bytes(content(path))
-    subprocess.run(["sync", "-f", str(root)], check=True)  # what is dirty cannot be dropped, and would not be cold
+    # What is dirty stays in the page cache, and would not be cold.
+    subprocess.run(["sync", "-f", str(root)], check=True)
 
 
 def digests(paths: Sequence[str]) -> dict[str, bytes]:
@@ -187,8 +189,12 @@ class Server:
 
 @contextmanager
 def serving(disk: FrozenDisk, healthy: Path, log: Path, *, backend: str = "auto") -> Iterator[Server]:
-    """The command as it was built, in the group of the disk, with a second root on a disk that is well."""
+    """The command as it was built, in the group of the disk, with a second root on a disk that is well.
+
+    It does not outlive the tests, even if they are killed: a server left behind would keep the disk mounted.
+    """
     command = [
+        "setpriv", "--pdeathsig", "KILL",
         str(Path(sys.executable).with_name("headrace")), str(disk.path), "--mount", f"/healthy={healthy}",
         "--listen", "127.0.0.1:0", "--backend", backend, "--verbose",
     ]  # fmt: skip
@@ -203,13 +209,14 @@ def serving(disk: FrozenDisk, healthy: Path, log: Path, *, backend: str = "auto"
         for pid in server.pids():
             disk.enter(pid)
         yield server
-        process.terminate()
-        assert process.wait(30) == 0, log.read_text()
+        disk.thaw()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOP_SECONDS) == 0, log.read_text()
     finally:
         disk.thaw()
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(30)
+            process.wait(STOP_SECONDS)
 
 
 class Visitor:
@@ -236,19 +243,19 @@ class Visitor:
         self._old = self._server.connect()
 
     def looks_in(self) -> None:
-        assert self._old.get("/page.html") == (200, PAGE)
-
-    def looks_around(self) -> None:
-        """On the connection held since the beginning and on a new one; and reads a file of the other disk."""
-        new = self._server.connect()
-        try:
+        """On the connection held since the beginning and on a new one."""
+        with closing(self._server.connect()) as new:
             for connection in (self._old, new):
                 assert connection.get("/page.html") == (200, PAGE)
+
+    def looks_around(self) -> None:
+        """The page, that there is none elsewhere, and a file of the other disk that nobody has read yet."""
+        self.looks_in()
+        with closing(self._server.connect()) as new:
+            for connection in (self._old, new):
                 assert connection.get("/absent.html")[0] == 404
             path = next(self._unread)
             assert new.get(path) == (200, content(path))
-        finally:
-            new.close()
 
     def looks_around_for(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
