@@ -1,1 +1,1 @@
-"""What puts Headrace under load: disks that are slow or dead, the corpus, users, and the comparison with peers."""
+"""What puts Headrace under load: slow and dead disks, the corpus, users, the comparison with peers."""

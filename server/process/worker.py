@@ -20,6 +20,7 @@ from server.observe.access import LineLog
 from server.observe.journal import Journal
 from server.process.memory import SMALL_FILES, default_budget
 from server.process.signals import Signals
+from server.wire.address import SocketName, address_of
 from server.wire.server import Server
 
 DRAIN_SECONDS = 30.0
@@ -38,6 +39,8 @@ class Worker:
     def __init__(self, config: Config, listeners: list[socket.socket], roots: dict[bytes, int]) -> None:
         self.config = config
         self.journal = Journal(2)
+        addresses = [address_of(sock) for sock in listeners]
+        self._socket_names = [SocketName(address.path) for address in addresses if address.path]
         self.loop = Loop()
         budget = config.memory or default_budget()
         self.service = Service(
@@ -79,6 +82,8 @@ class Worker:
         if self.config.verbose:
             self.report_state()
         self._signals.close()
+        for name in self._socket_names:
+            name.remove()
         asleep = self.service.close(LEAVE_SECONDS)
         if asleep:
             self.journal.notice(f"left while {asleep} calls to a disk had not come back")

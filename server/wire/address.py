@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
 from errno import EADDRINUSE
 
@@ -45,11 +44,24 @@ def address_of(sock: socket.socket) -> Address:
     return Address(path=name) if sock.family == socket.AF_UNIX else Address(name[0], name[1])
 
 
-def remove(sock: socket.socket) -> None:
-    """Takes the name of a UNIX socket out of its directory."""
-    if sock.family == socket.AF_UNIX:
-        with suppress(OSError):  # it may be gone already
-            os.unlink(sock.getsockname())
+class SocketName:
+    """The name of a UNIX socket in its directory, as long as it is ours: a successor may have
+    put its own socket there."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._is = self._inode()
+
+    def remove(self) -> None:
+        if self._is is not None and self._inode() == self._is:
+            os.unlink(self._path)
+
+    def _inode(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _listening(family: socket.AddressFamily, name: str | tuple[str, int]) -> socket.socket:

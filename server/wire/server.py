@@ -12,7 +12,6 @@ from server.answer.dates import http_date
 from server.files.site import Site
 from server.loop import Loop
 from server.observe.access import AccessLog
-from server.wire.address import remove
 from server.wire.connection import Connection
 
 ACCEPTS_AT_ONCE = 64
@@ -93,7 +92,6 @@ class Server:
         """Shut down first: a socket that this process merely closes stays open as long as a
         thread of it hangs on a dead disk, and would go on taking connections."""
         for sock in self._listeners:
-            remove(sock)
             sock.shutdown(socket.SHUT_RD)
             self.loop.close(sock)
         self._listeners = []

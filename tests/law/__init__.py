@@ -1,0 +1,1 @@
+"""The law: what imports what, and that the loop's thread makes no call on a file."""

@@ -1,0 +1,1 @@
+"""What is installed is what was tested: wheel and sdist, far from the checkout."""
