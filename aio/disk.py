@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 OPENERS = 4  # threads for what has no AIO call: they mostly sleep
 READERS = 8  # threads for reads that AIO may not do
+MOST_FILES = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
 READ_QUOTA = 64  # reads in flight: far below the 128-256 requests a device queues
 PREAD_QUOTA = 2 * READERS  # the same by threads: as many running as waiting
+TURN_STREAMS = 16  # of those in line, in one turn of the caller's
 SLOT_SHARE = 2  # reads in flight hold at most one in two slots
 RUN = int(lib.SLOTS_PER_READ)
 SETTLE_NS = 30_000_000_000  # dirty pages are written back after 30 s (vm.dirty_expire_centisecs)
@@ -76,12 +78,15 @@ class Fetch:
 class Disk:
     """A device's own threads, quotas and queues."""
 
-    def __init__(self, service: Service, name: str, means: Means) -> None:
+    def __init__(self, service: Service, name: str, means: Means, *, most_files: int = MOST_FILES) -> None:
         self.name = name
         self.service = service
         self.arena = service.arena
         self.memory = service.memory
         self.means = means
+        self.file_quota = most_files
+        self.files_open = 0
+        self.make_room: Callable[[], None] = lambda: None  # asks the owner to release idle files
         self.job_quota = OPENERS
         self.jobs_in_flight = 0
         self.reads_in_flight = 0
@@ -136,7 +141,6 @@ class Disk:
         if it has at most `load_limit` bytes. Unless `stay` is false, mounts are not crossed."""
         request = Request(path, root, stay, load_limit, done, None, self._leave)
         self._opens[request] = None
-        self._start_jobs()
         return request
 
     def check(
@@ -145,7 +149,6 @@ class Disk:
         """What the path names by now. Goes before opens: somebody may be waiting."""
         request = Request(path, root, stay, 0, None, done, self._leave)
         self._checks[request] = None
-        self._start_jobs()
         return request
 
     def has_settled(self, facts: Facts) -> bool:
@@ -162,10 +165,15 @@ class Disk:
                 self._start_close(self._closes.popleft())
             elif self._checks:
                 self._start_job(self._checks.popitem(last=False)[0])
-            elif self._opens:
+            elif self._opens and self._may_open():
                 self._start_job(self._opens.popitem(last=False)[0])
             else:
                 return
+
+    def _may_open(self) -> bool:
+        if self.files_open + self.jobs_in_flight >= self.file_quota:
+            self.make_room()
+        return self.files_open + self.jobs_in_flight < self.file_quota
 
     def _leave(self, request: Request) -> None:
         self._opens.pop(request, None)
@@ -223,11 +231,12 @@ class Disk:
             )
         elif facts.way is Way.BUFFERED_YOUNG:
             self.service.counters["young"] += 1
+        self.files_open += 1
         return Opened(facts, File(result, facts, self.close_file))
 
     def close_file(self, fd: int) -> None:
+        self.files_open -= 1
         self._closes.append(fd)
-        self._start_jobs()
 
     def _start_close(self, fd: int) -> None:
         tag = self.service.job_tag()
@@ -253,15 +262,19 @@ class Disk:
         """It is closed, and leaves the line."""
         self._waiting.pop(stream, None)
 
-    def pump(self) -> None:
-        """Serves those that wait, one run each, and passes on to C what was asked for."""
+    def pump(self) -> bool:
+        """Serves those that wait, one run each, and passes on to C what was asked for. True if
+        there is more to do, but not in this turn."""
         self._start_jobs()
-        while self._waiting:
+        served = 0
+        while self._waiting and served < TURN_STREAMS:
             first = next(iter(self._waiting))
             if not first.take_turn():
                 break
             self.unwant(first)
+            served += 1
         lib.group_flush(self._group)
+        return served == TURN_STREAMS
 
     def room(self) -> int:
         """How many slots a read may fill right now."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aio._kernel import lib
 from aio.arena import BLOCK
-from aio.disk import Disk, Means, Request
+from aio.disk import MOST_FILES, Disk, Means, Request
 from aio.file import File
 from aio.service import Service
 from aio.stream import Shrunk, Stream
@@ -67,8 +67,8 @@ class InLoopStream:
 class InLoopDisk(Disk):
     """A disk without a service."""
 
-    def __init__(self, service: Service, name: str, *, sendfile: bool) -> None:
-        super().__init__(service, name, Means(native=False, cached=False))
+    def __init__(self, service: Service, name: str, *, sendfile: bool, most_files: int = MOST_FILES) -> None:
+        super().__init__(service, name, Means(native=False, cached=False), most_files=most_files)
         self._sendfile = sendfile
         self._done: list[tuple[Request, int, Job]] = []
 
@@ -84,8 +84,8 @@ class InLoopDisk(Disk):
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         return InLoopStream(file, offset, length, sendfile=self._sendfile)
 
-    def pump(self) -> None:
+    def pump(self) -> bool:
         done, self._done = self._done, []
         for request, result, job in done:
             self.deliver(request, result, job)
-        super().pump()
+        return super().pump() or bool(self._done)

@@ -6,6 +6,7 @@
 #include "kernel.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -32,6 +33,9 @@ static void *populate(void *argument)
 {
     struct memory *memory = argument;
     size_t at = 0;
+    /* Zeroing pages is work for whatever processor has nothing better to do. */
+    struct sched_param none = {0};
+    (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
     while (!atomic_load(&memory->stop) && at < memory->bytes) {
         if (at >= atomic_load(&memory->wanted)) {
             (void)sem_wait(&memory->more);

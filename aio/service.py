@@ -21,7 +21,7 @@ COMPLETION = struct.Struct("=QqQ")  # tag, result, address of the job
 class Device(Protocol):
     """Whoever has requests in the service and work to do at the end of a turn."""
 
-    def pump(self) -> None: ...
+    def pump(self) -> bool: ...
 
 
 class Service:
@@ -107,10 +107,13 @@ class Service:
             if n < REAP_AT_ONCE:
                 return
 
-    def flush(self) -> None:
-        """Passes on what was asked for in this turn; call before waiting for events."""
+    def flush(self) -> bool:
+        """Passes on what was asked for in this turn; call before waiting for events. True if it
+        should be called again soon, whatever happens."""
+        more = False
         for device in self._devices:
-            device.pump()
+            more |= device.pump()
+        return more
 
     def close(self, seconds: float) -> int:
         """Ends all threads and frees the memory. How many are left asleep in the kernel, if

@@ -30,7 +30,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PEERS_VENV = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace-peers"
 PEERS = ("starlette", "uvicorn", "httptools", "uvloop")
 
-DESCRIPTORS = 40_000  # two for each of 10,000 stuck clients (socket and file), and room
+DESCRIPTORS = min(40_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # a stuck client takes up to two
 CONNECTIONS = 12_000
 BACKLOG = 4096  # the kernel's own limit, net.core.somaxconn, by default
 START_SECONDS = 20.0
@@ -118,7 +118,7 @@ def start(name: str, root: Path, *, core: int = 0, enter: Callable[[int], object
     server = Server(name, process, directory)
     try:
         os.sched_setaffinity(process.pid, {core})
-        _raise_descriptor_limit(process.pid)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
         if enter is not None:
             enter(process.pid)
         _open_gate(process)
@@ -366,14 +366,6 @@ def _accepts(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _raise_descriptor_limit(pid: int) -> None:
-    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    try:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, max(DESCRIPTORS, hard)))
-    except (PermissionError, ValueError):  # only root may go above the hard limit
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _open_gate(process: subprocess.Popen[bytes]) -> None:

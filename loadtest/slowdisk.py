@@ -49,6 +49,7 @@ FOLDERS = 64
 SETTLE_SECONDS = 3.0  # downloads have started, the crowd of connects is over
 STALL_MS = 100.0
 RESULTS = Path(__file__).resolve().parent / "results"
+FAILURES = (servers.NotStarted, RuntimeError, OSError)  # of one server, which the others shall not pay for
 FORK = multiprocessing.get_context("fork")
 
 
@@ -143,9 +144,12 @@ def main() -> None:
         for round_number in range(1, options.rounds + 1):
             for downloads in options.downloads:
                 for name in names:
-                    cell = _measure(disk, name, downloads, round_number, cold, yardstick, options)
-                    cells.append(cell)
-                    say(_in_brief(cell))
+                    try:
+                        cells.append(_measure(disk, name, downloads, round_number, cold, yardstick, options))
+                    except FAILURES as failure:
+                        say(f"round {round_number}, {downloads:5} downloads, {name}: {failure}")
+                    else:
+                        say(_in_brief(cells[-1]))
     facts["load_average_at_end"] = os.getloadavg()
     table = _table(cells, options)
     written = write_result(
@@ -227,7 +231,7 @@ def _measure(
         disk.unlimit()
     turns = state.get("turns")
     longest = turns if isinstance(turns, dict) else {}
-    during = _pages([sample for sample in samples if sample.due >= window], end)
+    during = _pages([sample for sample in samples if (sample.done or end) >= window], end)
     start = _pages([sample for sample in samples if sample.due < window], end)
     return Cell(
         server=name,
@@ -430,7 +434,7 @@ def ask_on(connection: socket.socket) -> None:
 
 @contextmanager
 def held_in_memory(path: Path) -> Iterator[None]:
-    """Nothing that is mapped is dropped from the page cache, whoever drops caches on this machine meanwhile."""
+    """What is mapped is not dropped from the page cache, whoever drops caches on this machine meanwhile."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         assert mapped[:1]
         yield
@@ -495,6 +499,8 @@ def _table(cells: Sequence[Cell], options: argparse.Namespace) -> str:
     for downloads in options.downloads:
         for name in dict.fromkeys(cell.server for cell in cells):
             rounds = [cell for cell in cells if (cell.server, cell.downloads) == (name, downloads)]
+            if not rounds:
+                continue
             turns = [
                 _middle([getattr(cell, f"longest_turn_{clock}_ms") for cell in rounds])
                 for clock in ("cpu", "wall")
@@ -502,7 +508,7 @@ def _table(cells: Sequence[Cell], options: argparse.Namespace) -> str:
             figures = [
                 _middle([cell.pages.p50 for cell in rounds]),
                 _middle([cell.pages.p99 for cell in rounds]),
-                _figure(max(cell.pages.longest for cell in rounds)),
+                _longest([cell.pages for cell in rounds]),
                 _middle([cell.pages.due_p99 for cell in rounds]),
                 str(sum(cell.pages.stalls for cell in rounds)),
                 _middle([cell.yardstick.p99 for cell in rounds]),
@@ -513,6 +519,12 @@ def _table(cells: Sequence[Cell], options: argparse.Namespace) -> str:
             ]
             lines.append(f"| {name} | {downloads:,} | {' | '.join(figures)} |")
     return "\n".join(lines)
+
+
+def _longest(rounds: Sequence[Pages]) -> str:
+    """Of a page that was not answered it is only known that it takes longer than we have waited."""
+    longest = max(rounds, key=lambda pages: pages.longest)
+    return f"{'over ' if longest.unanswered > 1 else ''}{_figure(longest.longest)}"
 
 
 def _middle(figures: Sequence[float | None]) -> str:

@@ -2,10 +2,10 @@
 
 Rule 1: no clock decides. The disk stands still, and the page is answered within three seconds or it is not.
 Rule 2: the disk is proved to stand still (cold files hang in other processes) before anything is concluded.
-Rule 3: the page has been asked for before the freeze, and this process keeps it in the page cache; every stuck
-        client asks for a file of its own, in two variants: all of it cold, or its name, inode and extents warm.
-Rule 4: the page is asked for on a connection that is kept and on new ones, again and again: a server that still
-        answers from what it has accepted, but accepts nobody, has stopped.
+Rule 3: the page has been asked for before the freeze, and this process keeps it in the page cache; every
+        stuck client asks for a file of its own: all of it cold, or else its name, inode and extents warm.
+Rule 4: the page is asked for on a connection that is kept and on new ones, again and again: a server that
+        still answers whom it has accepted, but accepts nobody, has stopped.
 Rule 5: after the thaw every download that was stuck should complete. They are counted.
 """
 
@@ -15,11 +15,12 @@ import argparse
 import os
 import resource
 import selectors
+import signal
 import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,8 @@ from typing import Self
 
 from loadtest import disks, servers
 from loadtest.slowdisk import (
+    FAILURES,
+    FORK,
     PAGE,
     PAGE_BYTES,
     Answer,
@@ -85,11 +88,15 @@ def main() -> None:
         disk.populate(lambda root: targets.extend(_write_files(root, files)))
         for variant in options.variants:
             for name in names:
-                trials.append(_try(disk, name, variant, targets, crowds, options.hold))
-                say(_in_brief(trials[-1]))
+                try:
+                    trials.append(_try(disk, name, variant, targets, crowds, options.hold))
+                except (*FAILURES, disks.NotFrozen) as failure:
+                    say(f"{name} frozen: {VARIANTS[variant]}: {failure}")
+                else:
+                    say(_in_brief(trials[-1]))
     written = write_result("stuck", {"facts": facts, "trials": [asdict(trial) for trial in trials]})
     print(
-        f"Linux {facts['kernel']}, {facts['cpu']}; {', '.join(servers.version(name) for name in names)}",
+        f"Linux {facts['kernel']}, {facts['cpu']}; {', '.join(dict.fromkeys(map(servers.version, names)))}",
         end="\n\n",
     )
     print(_table(trials))
@@ -120,9 +127,10 @@ def _try(
     hold: float,
 ) -> Trial:
     disk.cool()
-    if variant == "warm":
-        disk.warm_metadata(disk.path / target.lstrip("/") for target in targets)
-    with servers.start(name, disk.path, enter=disk.enter) as server, ExitStack() as stack:
+    with ExitStack() as stack:
+        if variant == "warm":
+            stack.enter_context(_warm_metadata(disk, [disk.path / target.lstrip("/") for target in targets]))
+        server = stack.enter_context(servers.start(name, disk.path, enter=disk.enter))
         stack.enter_context(held_in_memory(disk.path / PAGE.lstrip("/")))
         for _ in range(5):
             ask_page(server.port, 5)
@@ -134,7 +142,7 @@ def _try(
         page = stack.enter_context(_Page(server.port))
         failed = _raise_crowd(crowd, page, crowds, hold)
         crowd.read(seconds=0.5)
-        early = crowd.ended
+        early, answers, slowest = crowd.ended, page.answers, page.slowest
         disk.thaw()
         thawed = time.monotonic()
         crowd.read(THAW_SECONDS)
@@ -146,14 +154,36 @@ def _try(
         variant=variant,
         largest_crowd=crowd.size,
         unanswered_from=failed,
-        slowest_page_ms=page.slowest * 1e3,
-        pages_answered=page.answers,
+        slowest_page_ms=slowest * 1e3,
+        pages_answered=answers,
         answered_while_frozen=early,
         completed=crowd.completed,
         thaw_seconds=seconds,
         page_after_thaw=alive,
         state=state,
     )
+
+
+@contextmanager
+def _warm_metadata(disk: disks.FrozenDisk, paths: Sequence[Path]) -> Iterator[None]:
+    """By another process: the files are held open, and we need our descriptors for the crowd."""
+    said, say_warm = FORK.Pipe(duplex=False)
+
+    def hold() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        disk.warm_metadata(paths)
+        say_warm.send(True)
+        signal.pause()
+
+    holder = FORK.Process(target=hold, daemon=True)
+    holder.start()
+    try:
+        if not said.poll(THAW_SECONDS):
+            raise TimeoutError("the metadata could not be read")
+        yield
+    finally:
+        holder.kill()
+        holder.join()
 
 
 def _raise_crowd(crowd: _Crowd, page: _Page, crowds: Sequence[int], hold: float) -> int | None:

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worker.journal.notice(ready_line(config, listeners))
     gc.collect()
     gc.freeze()
+    gc.disable()  # see Worker._tidy_when_idle
     return worker.run()
 
 

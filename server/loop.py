@@ -66,7 +66,8 @@ class Loop:
         self._doomed: list[socket.socket] = []
         self._late: deque[tuple[float, Callable[[], None]]] = deque()
         self._sweeps: list[Callable[[], None]] = []
-        self._flushes: list[Callable[[], None]] = []
+        self._flushes: list[Callable[[], bool]] = []
+        self._unflushed = False
         self._next_sweep = 0.0
         self._running = False
         self.turns = Turns()
@@ -105,7 +106,8 @@ class Loop:
     def every_second(self, sweep: Callable[[], None]) -> None:
         self._sweeps.append(sweep)
 
-    def before_waiting(self, flush: Callable[[], None]) -> None:
+    def before_waiting(self, flush: Callable[[], bool]) -> None:
+        """Called at the end of each turn; returns whether the next is to come at once."""
         self._flushes.append(flush)
 
     # --- running ---
@@ -136,8 +138,9 @@ class Loop:
             self._next_sweep = self.now + SWEEP_SECONDS
             for sweep in self._sweeps:
                 sweep()
+        self._unflushed = False
         for flush in self._flushes:
-            flush()
+            self._unflushed |= flush()
         if self._doomed:
             for sock in self._doomed:
                 sock.close()
@@ -145,7 +148,7 @@ class Loop:
         self.turns.note(time.thread_time_ns() - cpu, time.monotonic_ns() - wall)
 
     def _may_sleep(self) -> float:
-        if self._ready:
+        if self._ready or self._unflushed:
             return 0.0
         until = self._next_sweep
         if self._late:

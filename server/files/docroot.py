@@ -12,6 +12,7 @@ import errno
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from itertools import islice
 from typing import Protocol
 
 from aio import Disk, Facts, Failed, File, Loaded, Outcome, Request, Way
@@ -23,6 +24,7 @@ from server.loop import Loop
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
 CHECK_SECONDS = 0.5  # what is in use is checked so soon again, in the background
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
+OPEN_AT_ONCE = 128  # entries looked at in one turn
 MOST_ENTRIES = 16_384
 MOST_CROSSINGS = 16  # mounts inside a root with threads of their own
 
@@ -89,6 +91,7 @@ class Entry:
         self.waiters.pop(waiter, None)
         if not self.waiters and self.found is None and self.request is not None:
             self.request.cancel()
+            self.request = None
             self._docroot.drop(self)
 
 
@@ -105,6 +108,7 @@ class Docroot:
     ) -> None:
         self._root = root
         self.disk = disk
+        disk.make_room = self._close_idle
         self._another_disk = another_disk
         self._contents = contents
         self._loop = loop
@@ -170,6 +174,7 @@ class Docroot:
             prefix = entry.path[: outcome.crossing]
             if prefix not in self._crossings and len(self._crossings) < MOST_CROSSINGS:
                 self._crossings[prefix] = self._another_disk(prefix)
+                self._crossings[prefix].make_room = self._close_idle
             entry.disk = self._crossings.get(prefix) or next(iter(self._crossings.values()))
             self._open(entry, done)
             return
@@ -312,15 +317,30 @@ class Docroot:
 
     def _sweep(self) -> None:
         """Closes what is idle; checks what is being sent, so that an answer stops when its
-        file has changed under it."""
+        file has changed under it. Some entries a second: the rest come next time."""
         now = self._loop.now
-        for entry in list(self._open_entries):
+        for entry in self._some_open():
             assert entry.file is not None
             if entry.file.users > 1:
                 if not entry.check_started and now - entry.checked_at >= CHECK_SECONDS:
                     self._check(entry)
             elif now - entry.used_at >= IDLE_SECONDS and not entry.waiters:
                 self.drop(entry)
+
+    def _close_idle(self) -> None:
+        """A disk has as many files open as it may, and somebody wants another one."""
+        for entry in self._some_open():
+            assert entry.file is not None
+            if entry.file.users == 1 and not entry.waiters and not entry.check_started:
+                self.drop(entry)
+
+    def _some_open(self) -> list[Entry]:
+        """The next few of those with a descriptor, in turn."""
+        some = list(islice(self._open_entries, OPEN_AT_ONCE))
+        for entry in some:
+            del self._open_entries[entry]
+            self._open_entries[entry] = None
+        return some
 
 
 def _rewritten(old: Facts, new: Facts) -> bool:

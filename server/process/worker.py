@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -23,7 +24,9 @@ from server.process.signals import Signals
 from server.wire.address import SocketName, address_of
 from server.wire.server import Server
 
+FILES_SHARE = 4  # of all descriptors, a disk's files may take one in so many
 DRAIN_SECONDS = 30.0
+GARBAGE_OBJECTS = 10_000  # made since the last collection, to make another one worth its while
 LEAVE_SECONDS = 1.0  # for the disk service's threads
 
 MEANS = {
@@ -63,7 +66,9 @@ class Worker:
         self.loop.watch(self.service.eventfd, select.EPOLLIN, lambda _: self.service.reap())
         self.loop.before_waiting(self.service.flush)
         self.loop.every_second(self._mind_the_drain)
+        self.loop.every_second(self._tidy_when_idle)
         self._drain_ends = 0.0
+        self.garbage = 0  # objects that only the collector could free: there should be none
         self._signals = Signals(
             self.loop,
             {
@@ -79,6 +84,7 @@ class Worker:
         self.loop.run()
         self.server.close_listeners()
         self.server.drop_all()
+        self.garbage += gc.collect()
         if self.config.verbose:
             self.report_state()
         self._signals.close()
@@ -132,6 +138,7 @@ class Worker:
                 "cpu_histogram": turns.cpu,
                 "wall_histogram": turns.wall,
             },
+            "garbage": self.garbage,
             "log_lines_dropped": self.log_journal.dropped if self.log_journal else 0,
             "counters": dict(self.service.counters),
         }
@@ -150,12 +157,19 @@ class Worker:
 
     def _disk(self, name: str) -> Disk:
         backend = self.config.backend
+        most = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // FILES_SHARE)
         if backend in MEANS:
-            disk = Disk(self.service, name, MEANS[backend])
+            disk = Disk(self.service, name, MEANS[backend], most_files=most)
         else:
-            disk = InLoopDisk(self.service, name, sendfile=backend == "sendfile")
+            disk = InLoopDisk(self.service, name, sendfile=backend == "sendfile", most_files=most)
         self.disks.append(disk)
         return disk
+
+    def _tidy_when_idle(self) -> None:
+        """Serving leaves no reference cycles behind, so the collector only ever costs time: 130 ms
+        at 10,000 connections, for nothing. It runs when nobody is there to wait for it."""
+        if not self.server.connections and gc.get_count()[0] > GARBAGE_OBJECTS:
+            self.garbage += gc.collect()
 
     def _mind_the_drain(self) -> None:
         if self.server.draining and self.loop.now >= self._drain_ends:

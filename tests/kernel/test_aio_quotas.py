@@ -206,6 +206,7 @@ def test_jobs_beyond_the_quota_wait_and_checks_go_first(root):
         for number in range(FILES):
             bench.disk.open(bench.root, str(number).encode(), opened)
         bench.disk.check(bench.root, b"0", lambda facts: order.append("check"))
+        bench.service.flush()
         assert bench.disk.jobs_in_flight == OPENERS
         assert bench.disk.waiting == FILES + 1 - OPENERS
         bench.until(lambda: len(order) == FILES + 1)
@@ -225,3 +226,23 @@ def test_a_block_read_too_soon_after_the_change_is_not_kept(root, monkeypatch, a
         monkeypatch.setattr("aio.disk.time.time_ns", lambda: changed + 2_000_000_000)
         assert bench.read(opened.file, 0, SIZE) == tile(0, SIZE)
         assert bench.service.arena.census().kept == SIZE // BLOCK
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_files_beyond_the_quota_wait_until_others_are_closed(root, backend):
+    with Bench(root, BACKENDS[backend]) as bench:
+        bench.disk.file_quota = 3
+        opened = []
+        for number in range(8):
+            bench.disk.open(bench.root, b"%d" % number, opened.append)
+        bench.until(lambda: len(opened) == 3)
+        pressed = []
+        bench.disk.make_room = lambda: pressed.append(True)
+        bench.service.flush()
+        assert (len(opened), bench.disk.files_open, bench.disk.waiting) == (3, 3, 5)
+        assert pressed
+        for _ in range(8):
+            bench.until(lambda: bool(opened))
+            opened.pop().file.release()
+        bench.rest()
+        assert (bench.disk.files_open, bench.disk.waiting) == (0, 0)

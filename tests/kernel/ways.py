@@ -115,6 +115,7 @@ class Bench:
 
     def __init__(self, root: Path, backend: Backend, *, slots: int = SLOTS) -> None:
         self.reports: list[str] = []
+        self._more = False
         self.service = Service(slots, ring=backend.ring, report=self.reports.append)
         self.disk = Disk(self.service, "disk", backend.means)
         self.root = os.open(root, os.O_PATH | os.O_DIRECTORY)
@@ -136,15 +137,15 @@ class Bench:
         assert error is not None or asleep == 0
 
     def until(self, true: Callable[[], bool]) -> None:
-        self.service.flush()
+        self._more = self.service.flush()
         while not true():
             self.turn()
 
     def turn(self) -> None:
         """One turn of a loop that has nothing else to do."""
-        assert self._poll.poll(SILENCE_MS), "the service has nothing more to say"
+        assert self._more or self._poll.poll(SILENCE_MS), "the service has nothing more to say"
         self.service.reap()
-        self.service.flush()
+        self._more = self.service.flush()
 
     def rest(self) -> None:
         """Until nothing is under way."""

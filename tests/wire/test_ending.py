@@ -23,7 +23,7 @@ def server(request, tmp_path):
 def is_refused(server) -> bool:
     try:
         Client(server.port).sock.close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # the latter while it is being closed
         return True
     return False
 
