@@ -243,6 +243,9 @@ def _command(name: str, root: Path, directory: Path) -> Command:
                     str(root),
                     *("--listen", "127.0.0.1:0"),
                     *("--backend", backend[0] if backend else "auto"),
+                    # So little that all of it has been used after a few seconds, as it has been in a
+                    # server that is up for a while: the kernel zeroes memory at its first use.
+                    *("--memory", "128M"),
                     "--verbose",
                 )
             )

@@ -22,10 +22,6 @@ import mmap
 import multiprocessing
 import os
 import platform
-import select
-import selectors
-import signal
-import socket
 import sys
 import tempfile
 import time
@@ -39,11 +35,17 @@ from pathlib import Path
 from statistics import median
 
 from loadtest import disks, servers
+from loadtest.judge import (
+    PAGE,
+    PAGES_PER_SECOND,
+    Sample,
+    ask_by_timetable,
+    ask_page,
+    keep_downloading,
+)
 
-SERVER_CORE, LOAD_CORE = 0, 1
-PAGE = "/page.html"
+SERVER_CORE = 0
 PAGE_BYTES = 1024
-PAGES_PER_SECOND = 100  # to each of the two servers, which take turns every 5 ms
 WARMING_PAGES, WARMING_ROUNDS = 5, 4
 FOLDERS = 64
 SETTLE_SECONDS = 3.0  # downloads have started, the crowd of connects is over
@@ -51,41 +53,6 @@ STALL_MS = 100.0
 RESULTS = Path(__file__).resolve().parent / "results"
 FAILURES = (servers.NotStarted, RuntimeError, OSError)  # of one server, which the others shall not pay for
 FORK = multiprocessing.get_context("fork")
-
-
-class Answer:
-    """Counts one answer off the wire: a head, then Content-Length bytes."""
-
-    __slots__ = ("_head", "_left", "ok")
-
-    def __init__(self) -> None:
-        self._head = b""
-        self._left = -1
-        self.ok = False
-
-    def feed(self, data: memoryview) -> bool:
-        """Take what has come; true once the answer is complete."""
-        if self._left < 0:
-            self._head += data
-            head, end, body = self._head.partition(b"\r\n\r\n")
-            if not end:
-                return False
-            lines = head.lower().split(b"\r\n")
-            self.ok = lines[0].startswith(b"http/1.1 200")
-            lengths = [line.partition(b":")[2] for line in lines if line.startswith(b"content-length:")]
-            self._left = int(lengths[0]) - len(body) if lengths else 0
-        else:
-            self._left -= len(data)
-        return self._left <= 0
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One page that was due, in nanoseconds of the monotonic clock; 0 for what has not happened."""
-
-    due: int
-    sent: int
-    done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +182,13 @@ def _measure(
         end = opening + int(total_seconds * 1e9)
         judged, judge_end = FORK.Pipe(duplex=False)
         stack.enter_context(judged)
-        judge = FORK.Process(target=_judge, args=((server.port, yardstick.port), end, judge_end), daemon=True)
+        judge = FORK.Process(
+            target=ask_by_timetable, args=((server.port, yardstick.port), end, judge_end), daemon=True
+        )
         counters = RawArray(c_uint64, 4)
-        load = FORK.Process(target=_download, args=(server.port, cold, downloads, end, counters), daemon=True)
+        load = FORK.Process(
+            target=keep_downloading, args=(server.port, cold, downloads, end, counters), daemon=True
+        )
         for process in (judge, load):
             process.start()
             stack.callback(_end, process)
@@ -278,170 +249,12 @@ class _Reading:
         )
 
 
-def _judge(ports: Sequence[int], end: int, report: Connection) -> None:
-    """Ask every port for the page by the timetable, in turns, each on one connection that is kept."""
-    _settle_on_core(realtime=True)
-    period = 1_000_000_000 // PAGES_PER_SECOND
-    start = time.monotonic_ns() + period
-    asked = [_Asked(port, start + index * period // len(ports), period) for index, port in enumerate(ports)]
-    while (now := time.monotonic_ns()) < end:
-        for one in asked:
-            one.ask_if_due(now)
-        next_due = min((one.due for one in asked if one.sent == 0), default=end)
-        pause = max(0, min(next_due, end) - time.monotonic_ns()) / 1e9
-        # Not epoll: its time-outs are whole milliseconds.
-        ready, _, _ = select.select([one for one in asked if one.sent], [], [], pause)
-        for one in ready:
-            one.receive()
-    report.send([one.finish(end) for one in asked])
-
-
-class _Asked:
-    """The judge's side of one server: one request under way at most, and what is due meanwhile waits."""
-
-    def __init__(self, port: int, due: int, period: int) -> None:
-        self._port = port
-        self._period = period
-        self._request = request(PAGE)
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._answer = Answer()
-        self._buffer = memoryview(bytearray(65536))
-        self.samples: list[Sample] = []
-        self.due = due
-        self.sent = 0
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def ask_if_due(self, now: int) -> None:
-        if self.sent or now < self.due:
-            return
-        self._answer = Answer()
-        self.sent = time.monotonic_ns()
-        self._socket.send(self._request)
-
-    def receive(self) -> None:
-        try:
-            received = self._socket.recv_into(self._buffer)
-        except ConnectionError:
-            received = 0
-        if (
-            received == 0
-        ):  # the server has closed; the request is asked again, and has been waiting all the time
-            self._socket.close()
-            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
-            self._answer = Answer()
-            self._socket.send(self._request)
-        elif self._answer.feed(self._buffer[:received]):
-            if not self._answer.ok:
-                raise RuntimeError(f"port {self._port} does not serve {PAGE}")
-            self._note_until(time.monotonic_ns(), answered=True)
-
-    def finish(self, end: int) -> list[Sample]:
-        """What is still under way, and what was due since, has had no answer."""
-        if self.sent:
-            self._note_until(end, answered=False)
-        self._socket.close()
-        return self.samples
-
-    def _note_until(self, now: int, *, answered: bool) -> None:
-        """One request has left; those that were due meanwhile have not, and are not made up for."""
-        while self.due < now:
-            self.samples.append(Sample(self.due, self.sent, now if answered else 0))
-            self.due += self._period
-            self.sent = 0
-
-
-def _download(port: int, cold: Sequence[str], at_once: int, end: int, counters: Array[c_uint64]) -> None:
-    """Keep so many downloads going until the end; as one completes, its connection asks for the next file.
-
-    The counters: bytes received, downloads completed, downloads failed, whether the files ran out.
-    """
-    _settle_on_core(realtime=False)
-    targets = iter(cold)
-    buffer = memoryview(bytearray(1 << 18))
-    selector = selectors.DefaultSelector()
-
-    def ask(connection: socket.socket) -> None:
-        target = next(targets, None)
-        if target is None:
-            counters[3] = 1
-            selector.unregister(connection)
-            connection.close()
-            return
-        connection.sendall(request(target))
-        selector.modify(connection, selectors.EVENT_READ, Answer())
-
-    def begin() -> None:
-        connection = socket.socket()
-        connection.setblocking(False)
-        connection.connect_ex(("127.0.0.1", port))
-        selector.register(connection, selectors.EVENT_WRITE, None)
-
-    for _ in range(at_once):
-        begin()
-    while (left := end - time.monotonic_ns()) > 0:
-        for key, _ in selector.select(min(left / 1e9, 0.5)):
-            connection = key.fileobj
-            assert isinstance(connection, socket.socket)
-            try:
-                if key.data is None:
-                    ask(connection)
-                    continue
-                received = connection.recv_into(buffer)
-            except BlockingIOError:
-                continue
-            except OSError:
-                received = 0
-            counters[0] += received
-            if received == 0:
-                counters[2] += 1
-                selector.unregister(connection)
-                connection.close()
-                if (
-                    counters[2] < at_once + len(cold) // 10
-                ):  # a server that only refuses is not asked for ever
-                    begin()
-            elif key.data.feed(buffer[:received]):
-                counters[1 if key.data.ok else 2] += 1
-                ask(connection)
-
-
-def _settle_on_core(realtime: bool) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.sched_setaffinity(0, {LOAD_CORE})
-    if realtime:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-
-
-def ask_page(port: int, times: int = 1, timeout: float = 30.0) -> None:
-    """Ask for the page on a connection of its own; TimeoutError if an answer takes longer than that."""
-    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
-        for _ in range(times):
-            ask_on(connection)
-
-
-def ask_on(connection: socket.socket) -> None:
-    connection.sendall(request(PAGE))
-    answer = Answer()
-    while not answer.feed(memoryview(data := connection.recv(65536))):
-        if not data:
-            raise ConnectionError(f"the connection was closed instead of serving {PAGE}")
-    if not answer.ok:
-        raise ConnectionError(f"{PAGE} is refused")
-
-
 @contextmanager
 def held_in_memory(path: Path) -> Iterator[None]:
     """What is mapped is not dropped from the page cache, whoever drops caches on this machine meanwhile."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         assert mapped[:1]
         yield
-
-
-def request(target: str) -> bytes:
-    return f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
 def _yardstick(stack: ExitStack) -> servers.Server:

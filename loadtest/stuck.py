@@ -27,18 +27,14 @@ from types import TracebackType
 from typing import Self
 
 from loadtest import disks, servers
+from loadtest.judge import PAGE, Answer, ask_on, ask_page, request
 from loadtest.slowdisk import (
     FAILURES,
     FORK,
-    PAGE,
     PAGE_BYTES,
-    Answer,
-    ask_on,
-    ask_page,
     held_in_memory,
     installed,
     machine_facts,
-    request,
     say,
     write_result,
 )
