@@ -122,6 +122,7 @@ def serving(
     command: tuple[str, ...] = COMMAND,
     cwd: Path = CHECKOUT,
     quiet: bool = True,
+    stdout: int = subprocess.DEVNULL,
 ) -> Iterator[Server]:
     """A server for as long as the block lasts. With `rig`, started through tests.rig.launcher.
 
@@ -137,7 +138,7 @@ def serving(
     process = subprocess.Popen(
         [*command, str(root), "--listen", "127.0.0.1:0", "--memory", "64M", "--backend", backend, *options],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         cwd=cwd,
         env={**os.environ, **(environment or {})},
