@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from server.answer.conditions import Validators, Verdict, judge, range_applies
 from server.answer.dates import http_date
-from server.answer.ranges import FileRange, Unsatisfiable, parse_ranges
+from server.answer.ranges import MOST_PARTS, FileRange, Unsatisfiable, coalesce, parse_ranges
 
 Headers = tuple[tuple[bytes, bytes], ...]
 KNOWN_METHODS = frozenset(b"GET HEAD OPTIONS POST PUT DELETE PATCH TRACE CONNECT".split())
@@ -58,8 +58,16 @@ def represent(size: int, mtime_ns: int, content_type: bytes, now: float) -> Repr
     return Representation(size, Validators(etag, mtime_ns // 1_000_000_000), content_type)
 
 
-def answer(method: bytes, target: bytes, fields: Mapping[bytes, bytes], found: Found, now: int) -> Answer:
-    """What to send for GET or HEAD of `target`."""
+def answer(
+    method: bytes,
+    target: bytes,
+    fields: Mapping[bytes, bytes],
+    found: Found,
+    now: int,
+    boundary: bytes = b"boundary",
+) -> Answer:
+    """What to send for GET or HEAD of `target`. The boundary between parts should be one that
+    nobody can guess and put into a file."""
     match found:
         case Missing(status):
             return page(status, method)
@@ -81,8 +89,8 @@ def answer(method: bytes, target: bytes, fields: Mapping[bytes, bytes], found: F
                 method,
                 ((b"Content-Range", b"bytes */%d" % found.size),),
             )
-        if ranges is not None and len(ranges) == 1:
-            return _part(found, ranges[0])
+        if ranges is not None and (some := _some_of(found, ranges, boundary)) is not None:
+            return some
     return whole(found, method)
 
 
@@ -99,12 +107,45 @@ def whole(found: Representation, method: bytes) -> Answer:
     return Answer(HTTPStatus.OK, headers, body)
 
 
+def _some_of(found: Representation, ranges: Sequence[FileRange], boundary: bytes) -> Answer | None:
+    """206, or None for what is better answered with the whole: many ranges, or ranges that sum up
+    to more than the file, are an attack or a mistake (RFC 9110 section 14.2)."""
+    if len(ranges) > 1 and sum(part.length for part in ranges) > found.size:
+        return None
+    parts = coalesce(ranges)
+    if len(parts) == 1:
+        return _part(found, parts[0])
+    return _parts(found, parts, boundary) if len(parts) <= MOST_PARTS else None
+
+
+def _parts(found: Representation, parts: Sequence[FileRange], boundary: bytes) -> Answer:
+    """Several parts (section 14.6). The body begins with CRLF, as those of nginx and Apache do:
+    there are clients that wait for it for ever."""
+    body: list[bytes | FileRange] = []
+    for part in parts:
+        head = b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: %b\r\n\r\n"
+        body += [head % (boundary, found.content_type, _content_range(found, part)), part]
+    body.append(b"\r\n--%b--\r\n" % boundary)
+    length = sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in body)
+    headers = (
+        (b"Content-Type", b"multipart/byteranges; boundary=" + boundary),
+        (b"Content-Length", b"%d" % length),
+        *_validators(found),
+        (b"Accept-Ranges", b"bytes"),
+        (b"X-Content-Type-Options", b"nosniff"),
+    )
+    return Answer(HTTPStatus.PARTIAL_CONTENT, headers, tuple(body))
+
+
+def _content_range(found: Representation, part: FileRange) -> bytes:
+    return b"bytes %d-%d/%d" % (part.offset, part.offset + part.length - 1, found.size)
+
+
 def _part(found: Representation, part: FileRange) -> Answer:
-    last = part.offset + part.length - 1
     headers = (
         (b"Content-Type", found.content_type),
         (b"Content-Length", b"%d" % part.length),
-        (b"Content-Range", b"bytes %d-%d/%d" % (part.offset, last, found.size)),
+        (b"Content-Range", _content_range(found, part)),
         *_validators(found),
         (b"Accept-Ranges", b"bytes"),
         (b"X-Content-Type-Options", b"nosniff"),

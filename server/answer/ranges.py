@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SPEC = re.compile(rb"[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*")
+MOST_PARTS = 64  # in one answer; who asks for more gets the whole file
+NEAR_BYTES = 128  # a gap so small costs less than the head of another part
 MOST_DIGITS = 19  # beyond that no file reaches, and int() takes its time
 
 
@@ -49,3 +52,20 @@ def parse_ranges(header: bytes, size: int) -> list[FileRange] | None:
     if not satisfiable:
         raise Unsatisfiable
     return satisfiable
+
+
+def coalesce(ranges: Sequence[FileRange]) -> list[FileRange]:
+    """The same bytes in as few parts as is sensible, in the order in which they were asked for:
+    those that overlap or nearly touch become one (section 14.2)."""
+    parts: list[FileRange] = []
+    for wanted in ranges:
+        begin, end = wanted.offset, wanted.offset + wanted.length
+        at = len(parts)
+        for n in reversed(range(len(parts))):
+            part = parts[n]
+            if begin <= part.offset + part.length + NEAR_BYTES and part.offset <= end + NEAR_BYTES:
+                begin, end = min(begin, part.offset), max(end, part.offset + part.length)
+                del parts[n]
+                at = n
+        parts.insert(at, FileRange(begin, end - begin))
+    return parts

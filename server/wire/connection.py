@@ -11,20 +11,19 @@ from __future__ import annotations
 import math
 import select
 import socket
-from collections.abc import Sequence
 from enum import Enum, auto
 from errno import ESTALE
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from aio import Shrunk, Stream
+from aio import Shrunk
 from server.answer.plan import KNOWN_METHODS, Answer, answer, not_allowed, options, page
 from server.answer.ranges import FileRange
 from server.answer.target import BadTarget, path_of
 from server.files.docroot import Dated, Entry
 from server.wire.heads import Head, Refusal, Request, verdict
 from server.wire.inbox import Inbox
-from server.wire.outbox import Outbox
+from server.wire.outbox import Outbox, Source
 
 if TYPE_CHECKING:
     from server.wire.server import Server
@@ -239,27 +238,20 @@ class Connection:
         known = None if conditional else entry.ready.get(key)
         if known is None:
             second = self._server.second
-            decided = answer(request.method, request.target, request.fields, entry.found, second)
+            decided = answer(
+                request.method, request.target, request.fields, entry.found, second, self._server.boundary
+            )
             known = decided, Head(decided.status, decided.headers, key[1])
             if not conditional and decided.status is HTTPStatus.OK:
                 entry.ready[key] = known
         decided, head = known
-        body = [self._piece(part, entry) for part in decided.body]
-        self._put(request, decided.status, head, body)
+        self._put(request, decided, head, entry)
 
     def _persistence(self, asked: Request | Refusal) -> bytes:
         """What the Connection field must say, if anything (RFC 9112 section 9.3)."""
         if self._last or self._server.draining:
             return b"close"
         return b"keep-alive" if asked.version == b"1.0" else b""
-
-    def _piece(self, part: bytes | FileRange, entry: Entry) -> bytes | Stream:
-        if isinstance(part, bytes):
-            return part
-        if entry.content is not None:
-            return entry.content[part.offset : part.offset + part.length]
-        assert entry.file is not None
-        return entry.disk.stream(entry.file, part.offset, part.length, self._wake)
 
     def _refuse(self, refusal: Refusal) -> None:
         self._last = True
@@ -268,22 +260,23 @@ class Connection:
 
     def _put_page(self, asked: Request | Refusal, decided: Answer) -> None:
         head = Head(decided.status, decided.headers, self._persistence(asked))
-        self._put(asked, decided.status, head, decided.body)
+        self._put(asked, decided, head)
 
     def _put(
-        self,
-        asked: Request | Refusal,
-        status: HTTPStatus,
-        head: Dated,
-        body: Sequence[bytes | FileRange | Stream],
+        self, asked: Request | Refusal, decided: Answer, head: Dated, entry: Entry | None = None
     ) -> None:
         """Lets the answer go: at once if it is all in memory, else when it is its turn."""
-        self._outbox = outbox = Outbox(asked, status, head.dated(self._server.date()))
-        for piece in body:
-            assert not isinstance(piece, FileRange)
-            outbox.add(piece)
+        source = None
+        if entry is not None and entry.file is not None and decided.body:
+            source = Source(entry.disk, entry.file, self._wake)
+        self._outbox = outbox = Outbox(asked, decided.status, head.dated(self._server.date()), source)
+        for part in decided.body:
+            if isinstance(part, FileRange) and entry is not None and entry.content is not None:
+                outbox.add(entry.content[part.offset : part.offset + part.length])
+            else:
+                outbox.add(part)
         self.deadline = self._server.loop.now + SEND_SECONDS
-        if len(body) == 0 or isinstance(body[-1], bytes):
+        if source is None:
             self._send()
         else:
             self._wake()

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
-from aio import InLoopStream, Stream
+from aio import Disk, File, InLoopStream, Stream
+from server.answer.ranges import FileRange
 from server.wire.heads import Refusal, Request
 
-Piece = memoryview | Stream
+Piece = memoryview | FileRange | Stream
+
+
+class Source:
+    """The file that an answer comes from, held until the answer has left."""
+
+    __slots__ = ("_disk", "_file", "_wake")
+
+    def __init__(self, disk: Disk, file: File, wake: Callable[[], None]) -> None:
+        file.retain()
+        self._disk = disk
+        self._file = file
+        self._wake = wake
+
+    def stream(self, part: FileRange) -> Stream:
+        return self._disk.stream(self._file, part.offset, part.length, self._wake)
+
+    def close(self) -> None:
+        self._file.release()
 
 
 class Outbox:
@@ -18,10 +38,13 @@ class Outbox:
     an error.
     """
 
-    __slots__ = ("_pieces", "asked", "head_bytes", "sent_bytes", "status")
+    __slots__ = ("_pieces", "_source", "asked", "head_bytes", "sent_bytes", "status")
 
-    def __init__(self, asked: Request | Refusal, status: int, head: bytes) -> None:
+    def __init__(
+        self, asked: Request | Refusal, status: int, head: bytes, source: Source | None = None
+    ) -> None:
         self._pieces: deque[Piece] = deque((memoryview(head),))
+        self._source = source
         self.asked = asked
         self.status = status
         self.head_bytes = len(head)
@@ -32,7 +55,7 @@ class Outbox:
         """How much of the body has left."""
         return max(0, self.sent_bytes - self.head_bytes)
 
-    def add(self, piece: bytes | Stream) -> None:
+    def add(self, piece: bytes | FileRange | Stream) -> None:
         self._pieces.append(memoryview(piece) if isinstance(piece, bytes) else piece)
 
     @property
@@ -45,10 +68,14 @@ class Outbox:
         Raises what Stream.view() raises.
         """
         buffers: list[memoryview] = []
-        for piece in self._pieces:
+        for index, piece in enumerate(self._pieces):
             if isinstance(piece, memoryview):
                 buffers.append(piece)
                 continue
+            if isinstance(piece, FileRange):
+                # Only now, when it is its turn: an answer of many parts holds the slots of one.
+                assert self._source is not None
+                self._pieces[index] = piece = self._source.stream(piece)
             if isinstance(piece, InLoopStream) and piece.sends_itself:
                 return buffers
             view = piece.view()
@@ -76,6 +103,7 @@ class Outbox:
                 count -= len(piece)
                 self._pieces.popleft()
                 continue
+            assert not isinstance(piece, FileRange), "a range is sent as a stream"
             piece.advance(count)
             count = 0
         self._tidy()
@@ -89,14 +117,21 @@ class Outbox:
         """Lets go of streams that are through."""
         while self._pieces:
             piece = self._pieces[0]
-            if isinstance(piece, memoryview) or piece.left:
+            if isinstance(piece, memoryview | FileRange) or piece.left:
                 return
             piece.close()
             self._pieces.popleft()
+        self._close_source()
 
     def close(self) -> None:
         """Nothing more leaves."""
         while self._pieces:
             piece = self._pieces.popleft()
-            if not isinstance(piece, memoryview):
+            if not isinstance(piece, memoryview | FileRange):
                 piece.close()
+        self._close_source()
+
+    def _close_source(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import select
 import socket
 import time
@@ -31,6 +32,7 @@ class Server:
         self.loop = loop
         self.site = site
         self.access_log = access_log
+        self.boundary = secrets.token_hex(16).encode()  # between the parts of an answer
         self.draining = False
         self.broken_off = 0  # answers that could not be completed
         self.accepted = 0

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.answer.plan import Directory, Missing, answer, not_allowed, options, page, represent
+from server.answer.plan import (
+    Directory,
+    Missing,
+    Representation,
+    answer,
+    not_allowed,
+    options,
+    page,
+    represent,
+)
 from server.answer.ranges import FileRange
 
 MODIFIED = 784111777
@@ -79,7 +88,7 @@ def test_a_precondition_that_fails_is_412():
     ("fields", "method", "status"),
     [
         ({b"range": b"bytes=0-0"}, b"HEAD", 200),  # section 14.2: Range is defined for GET
-        ({b"range": b"bytes=0-0,2-3"}, b"GET", 200),
+        ({b"range": b"bytes=0-0,2-3"}, b"GET", 206),
         ({b"range": b"bytes=0-0,2000-"}, b"GET", 206),
         ({b"range": b"bytes=2-1"}, b"GET", 200),
         ({b"range": b"lines=0-0"}, b"GET", 200),
@@ -175,3 +184,43 @@ def test_tags_differ_when_time_or_size_does():
         represent(size, ns, b"x/y", NOW).validators.etag for size in (1, 2) for ns in (10**18, 10**18 + 1)
     }
     assert len(tags) == 4
+
+
+def test_several_ranges_come_as_parts_in_the_order_asked_for():
+    """RFC 9110 section 14.6; and the body begins with CRLF, for clients that wait for it."""
+    given_answer = answer(b"GET", b"/a", {b"range": b"bytes=500-509,0-4"}, FILE, now=NOW, boundary=b"B")
+    assert given_answer.status == 206
+    headers = dict(given_answer.headers)
+    assert headers[b"Content-Type"] == b"multipart/byteranges; boundary=B"
+    assert b"Content-Range" not in headers
+    assert given_answer.body == (
+        b"\r\n--B\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes 500-509/1000\r\n\r\n",
+        FileRange(500, 10),
+        b"\r\n--B\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes 0-4/1000\r\n\r\n",
+        FileRange(0, 5),
+        b"\r\n--B--\r\n",
+    )
+    length = sum(len(part) if isinstance(part, bytes) else part.length for part in given_answer.body)
+    assert headers[b"Content-Length"] == b"%d" % length
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"bytes=0-9,10-19", 206),  # they touch: one part, and no multipart
+        (b"bytes=0-998,0-998", 200),  # more than there is
+        (b"bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(0, 1000, 10)), 206),  # all of them near
+        (b"bytes=2000-,0-0", 206),  # what lies beyond is left out
+        (b"bytes=2000-,3000-", 416),
+    ],
+)
+def test_ranges_that_make_no_sense_apart_are_answered_together(header, status):
+    given_answer = answer(b"GET", b"/a", {b"range": header}, FILE, now=NOW)
+    assert given_answer.status == status
+    assert sum(isinstance(part, FileRange) for part in given_answer.body) <= 1
+
+
+def test_more_parts_than_an_answer_may_have_get_the_whole():
+    found = Representation(10_000_000, FILE.validators, b"text/plain")
+    many = b",".join(b"%d-%d" % (n * 1000, n * 1000) for n in range(65))
+    assert answer(b"GET", b"/a", {b"range": b"bytes=" + many}, found, now=NOW).status == 200

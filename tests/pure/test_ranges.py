@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.answer.ranges import FileRange, Unsatisfiable, parse_ranges
+from server.answer.ranges import FileRange, Unsatisfiable, coalesce, parse_ranges
 
 IGNORED = None
 
@@ -95,3 +95,29 @@ def test_whatever_is_asked_for_lies_within_the_file(header, size):
         return
     for part in ranges or ():
         assert 0 <= part.offset < part.offset + part.length <= size
+
+
+@pytest.mark.parametrize(
+    ("ranges", "parts"),
+    [
+        ([(0, 10)], [(0, 10)]),
+        ([(0, 10), (10, 10)], [(0, 20)]),
+        ([(0, 10), (5, 10)], [(0, 15)]),
+        ([(0, 10), (138, 10)], [(0, 148)]),  # the gap costs less than another head
+        ([(0, 10), (139, 10)], [(0, 10), (139, 10)]),
+        ([(5000, 10), (0, 10)], [(5000, 10), (0, 10)]),  # the order is the client's
+        ([(5000, 10), (0, 10), (5010, 10)], [(5000, 20), (0, 10)]),
+        ([(0, 10), (300, 10), (5, 300)], [(0, 310)]),  # one that joins two others
+    ],
+)
+def test_ranges_that_overlap_or_nearly_touch_become_one(ranges, parts):
+    assert coalesce([FileRange(*one) for one in ranges]) == [FileRange(*one) for one in parts]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 300)), min_size=1, max_size=20))
+def test_coalescing_loses_no_byte_and_sends_none_twice(ranges):
+    parts = coalesce([FileRange(*one) for one in ranges])
+    wanted = {at for offset, length in ranges for at in range(offset, offset + length)}
+    sent = [at for part in parts for at in range(part.offset, part.offset + part.length)]
+    assert wanted <= set(sent)
+    assert len(sent) == len(set(sent))
