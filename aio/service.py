@@ -67,10 +67,6 @@ class Service:
         assert tag not in self._waiting, "a tag names one request"
         self._waiting[tag] = done
 
-    def forget(self, tag: int) -> None:
-        """The request was refused and never made."""
-        del self._waiting[tag]
-
     def job_tag(self) -> int:
         """A tag that was never used before. Odd; those of reads are even."""
         self._jobs += 1

@@ -35,14 +35,7 @@ from pathlib import Path
 from statistics import median
 
 from loadtest import disks, servers
-from loadtest.judge import (
-    PAGE,
-    PAGES_PER_SECOND,
-    Sample,
-    ask_by_timetable,
-    ask_page,
-    keep_downloading,
-)
+from loadtest.judge import PAGE, PAGES_PER_SECOND, Sample, ask_by_timetable, ask_page, keep_downloading
 
 SERVER_CORE = 0
 PAGE_BYTES = 1024

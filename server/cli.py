@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from server.config import OPTIONS, BadOption, Config, nearest
 from server.process.worker import Worker, raise_descriptor_limit
@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop, or does what its first word says; the exit status."""
     if arguments is None:
         arguments = sys.argv[1:]
+    if list(arguments) == ["--version"]:
+        print(f"headrace {importlib.import_module('importlib.metadata').version('headrace')}")
+        return 0
     if arguments and arguments[0] in COMMANDS:
         command = importlib.import_module(f"server.command.{arguments[0]}")
         return int(command.main(arguments[1:]))
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     """What the command line, the environment and the defaults say together."""
     given = vars(_parser().parse_args(arguments))
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}  # each of the type that its option's parser returns
     for option in OPTIONS:
         flag, variable = f"--{option.name}", ENVIRONMENT + option.name.upper()
         texts, source = given[option.name], flag
@@ -61,8 +64,8 @@ def read_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Con
             raise BadOption(f"{source}: {error}") from None
         values[option.name] = tuple(parsed) if option.repeated else parsed[-1]
     root = Path(given["root"] or environment.get(ENVIRONMENT + "ROOT", "."))
-    mounts: dict[bytes, Path] = dict(values.pop("mount"))  # type: ignore[call-overload]
-    return Config(roots={b"": root, **mounts}, **values)  # type: ignore[arg-type]
+    mounts: dict[bytes, Path] = dict(values.pop("mount"))
+    return Config(roots={b"": root, **mounts}, **values)
 
 
 def open_root(directory: Path) -> int:
@@ -108,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "headrace healthcheck [URL] whether a server answers.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="store_true", help="print the version, alone on the line")
     parser.add_argument("root", nargs="?", metavar="ROOT", help="the directory to serve (default: .)")
     for option in OPTIONS:
         flag = f"--{option.name}"

@@ -1,7 +1,6 @@
 """Content types by the ending of a name."""
 
 DEFAULT = b"application/octet-stream"
-TEXT = b"; charset=utf-8"
 
 _BY_ENDING: dict[bytes, bytes] = {
     ending: kind.encode()

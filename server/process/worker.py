@@ -113,6 +113,8 @@ class Worker:
             "broken_off": self.server.broken_off,
             "faults": self.server.faults,
             "slots": asdict(self.service.arena.census()),
+            "hits": self.service.arena.hits,
+            "evictions": self.service.arena.evictions,
             "disks": [
                 {
                     "root": disk.name,
