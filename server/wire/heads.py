@@ -94,6 +94,9 @@ def _judge(head: bytes) -> Request | Refusal:
     try:
         event = connection.next_event()
     except h11.RemoteProtocolError as error:
+        # A frame of h11's keeps the error that keeps its frames: a cycle for each bad head, and
+        # nobody collects cycles here (see Worker).
+        error.__traceback__ = None
         return Refusal(HTTPStatus(error.error_status_hint), str(error))
     if not isinstance(event, h11.Request):
         return Refusal(HTTPStatus.BAD_REQUEST, "not a request")
