@@ -23,6 +23,7 @@ COMMAND = (sys.executable, "-m", "server")
 START_SECONDS = 30.0
 END_SECONDS = 40.0
 READY = re.compile(r"headrace: serving .* at http://127\.0\.0\.1:(\d+)/")
+GARBAGE = re.compile(r'"garbage": (\d+)')
 COMPLAINTS = re.compile(r"Traceback|Warning|headrace: fault|Exception ignored")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -141,7 +142,7 @@ def serving(
         stdout=stdout,
         stderr=subprocess.PIPE,
         cwd=cwd,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, "HEADRACE_VERBOSE": "1", **(environment or {})},
         preexec_fn=limit,
     )
     try:
@@ -152,6 +153,9 @@ def serving(
         status = server.ended()
         assert status == 0, f"exit status {status}\n{server.said}"
         assert not (quiet and COMPLAINTS.search(server.said)), server.said
+        # Whatever was done to it: nothing is left that only the collector could free.
+        garbage = GARBAGE.findall(server.said)
+        assert not garbage or garbage[-1] == "0", server.said
     finally:
         if process.poll() is None:
             process.kill()

@@ -113,7 +113,7 @@ def test_its_state_is_said_when_asked_and_at_the_end_if_it_is_verbose(tmp_path):
         server.signal(signal.SIGTERM)
         assert server.ended() == 0
         assert server.said.count("headrace: state {") == 2
-    with serving(tmp_path) as server:
+    with serving(tmp_path, environment={"HEADRACE_VERBOSE": "0"}) as server:
         server.signal(signal.SIGTERM)
         assert server.ended() == 0
         assert "headrace: state {" not in server.said
