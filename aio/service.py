@@ -99,7 +99,7 @@ class Service:
                 try:
                     pop(tag)(result, job)
                 except Exception as fault:  # the mistake of one receiver is not the others' loss
-                    self.count(f"fault: {fault!r}", f"fault in a completion: {fault!r}")
+                    self.count(f"fault: {type(fault).__name__}", f"fault in a completion: {fault!r}")
             if n < REAP_AT_ONCE:
                 return
 

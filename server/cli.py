@@ -39,7 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"headrace: {error}", file=sys.stderr)
         return BAD_USAGE
     raise_descriptor_limit()
-    worker = Worker(config, listeners, roots)
+    try:
+        worker = Worker(config, listeners, roots)
+    except MemoryError as error:
+        print(f"headrace: --memory: {error}", file=sys.stderr)
+        return BAD_USAGE
+    except OSError as error:
+        print(f"headrace: {error}", file=sys.stderr)
+        return BAD_USAGE
     worker.journal.notice(ready_line(config, listeners))
     gc.collect()
     gc.freeze()

@@ -23,11 +23,13 @@ class Contents:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.held = 0
+        self.admitted = 0  # how many ever came
         self._holders: OrderedDict[Holder, int] = OrderedDict()
 
     def admit(self, holder: Holder) -> None:
         size = OVERHEAD + len(holder.content or b"")
         self._holders[holder] = size
+        self.admitted += 1
         self.held += size
         while self.held > self.budget and len(self._holders) > 1:
             next(iter(self._holders)).let_go()

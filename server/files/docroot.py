@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
 from itertools import islice
@@ -25,7 +26,8 @@ FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
 CHECK_SECONDS = 0.5  # what is in use is checked so soon again, in the background
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
 OPEN_AT_ONCE = 128  # entries looked at in one turn
-MOST_ENTRIES = 16_384
+MOST_ENTRIES = 16_384  # those for which somebody waits aside
+SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
 MOST_CROSSINGS = 16  # mounts inside a root with threads of their own
 
 STATUS_FOR_ERRNO = {
@@ -112,11 +114,15 @@ class Docroot:
         self._another_disk = another_disk
         self._contents = contents
         self._loop = loop
-        self._entries: dict[bytes, Entry] = {}
-        self._open_entries: dict[Entry, None] = {}
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self._open_entries: OrderedDict[Entry, None] = OrderedDict()
         self._crossings: dict[bytes, Disk] = {}
         self._stuck: set[Disk] = set()
         loop.every_second(self._sweep)
+
+    @property
+    def entries(self) -> int:
+        return len(self._entries)
 
     @property
     def open_files(self) -> int:
@@ -171,15 +177,25 @@ class Docroot:
         """Sends what lies on another mount to the disk of that mount."""
         self._stuck.discard(entry.disk)
         if isinstance(outcome, Failed) and outcome.errno == errno.EXDEV and outcome.crossing:
-            prefix = entry.path[: outcome.crossing]
-            if prefix not in self._crossings and len(self._crossings) < MOST_CROSSINGS:
-                self._crossings[prefix] = self._another_disk(prefix)
-                self._crossings[prefix].make_room = self._close_idle
-            entry.disk = self._crossings.get(prefix) or next(iter(self._crossings.values()))
-            self._open(entry, done)
-            return
+            disk = self._disk_across(entry.path[: outcome.crossing])
+            if disk is not None:
+                entry.disk = disk
+                self._open(entry, done)
+                return
+            outcome = Failed(errno.ENOMEM)
         entry.request = None
         done(entry, outcome)
+
+    def _disk_across(self, prefix: bytes) -> Disk | None:
+        """The disk of the mount at this prefix: its own, or, where there are too many, any of them."""
+        if prefix not in self._crossings and len(self._crossings) < MOST_CROSSINGS:
+            try:
+                disk = self._another_disk(prefix)
+            except OSError:  # the service has all the groups, or the process all the threads, that it may
+                return next(iter(self._crossings.values()), None)
+            disk.make_room = self._close_idle
+            self._crossings[prefix] = disk
+        return self._crossings.get(prefix) or next(iter(self._crossings.values()))
 
     def _disk_for(self, path: bytes) -> Disk:
         for prefix, disk in self._crossings.items():
@@ -304,16 +320,16 @@ class Docroot:
             entry.file = None
 
     def _make_room(self) -> None:
-        """Drops old entries that nobody has used for a while, and if there is none, any."""
-        for _ in range(8):
-            if len(self._entries) <= MOST_ENTRIES:
-                return
-            path = next(iter(self._entries))
-            entry = self._entries.pop(path)
-            if entry.waiters or self._loop.now - entry.used_at < IDLE_SECONDS:
-                self._entries[path] = entry
-            else:
-                self._retire(entry)
+        """One more than there may be: of the next few, the one unused for the longest goes. So a
+        flood of names that are asked for once pushes out itself, and not what is in use."""
+        if len(self._entries) <= MOST_ENTRIES:
+            return
+        some = list(islice(self._entries.values(), SAMPLE))
+        for entry in some:
+            self._entries.move_to_end(entry.path)
+        idle = [entry for entry in some if not entry.waiters]
+        if idle:
+            self.drop(min(idle, key=lambda entry: entry.used_at))
 
     def _sweep(self) -> None:
         """Closes what is idle; checks what is being sent, so that an answer stops when its
@@ -338,8 +354,7 @@ class Docroot:
         """The next few of those with a descriptor, in turn."""
         some = list(islice(self._open_entries, OPEN_AT_ONCE))
         for entry in some:
-            del self._open_entries[entry]
-            self._open_entries[entry] = None
+            self._open_entries.move_to_end(entry)
         return some
 
 

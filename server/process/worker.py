@@ -131,8 +131,10 @@ class Worker:
                 }
                 for disk in self.disks
             ],
+            "entries": sum(docroot.entries for docroot in self.site.docroots),
             "open_files": sum(docroot.open_files for docroot in self.site.docroots),
             "small_file_bytes": self.contents.held,
+            "small_files_admitted": self.contents.admitted,
             "turns": {
                 "count": turns.count,
                 "longest_cpu_us": turns.longest_cpu_ns // 1000,

@@ -274,6 +274,31 @@ def test_the_video_seeks_by_ranges(server: Server, tab: Tab) -> None:
     assert tab.complaints == []
 
 
+def test_the_video_plays_on_from_where_it_was_sought(server: Server, tab: Tab) -> None:
+    tab.visit(url(server))
+    heard = tab.sees(
+        "new Promise((resolve, reject) => {"
+        "  const video = document.querySelector('video');"
+        "  video.muted = true;"  # a browser plays what is silent without being clicked
+        "  const play = () => {"
+        "    video.addEventListener('timeupdate', () => {"
+        "      const frames = video.getVideoPlaybackQuality().totalVideoFrames;"
+        "      if (video.currentTime > 9.7) resolve([video.paused, frames > 2]);"
+        "    });"
+        "    video.play().catch(reject);"
+        "  };"
+        "  const seek = () => {"
+        "    video.addEventListener('seeked', play, {once: true});"
+        "    video.currentTime = 9.5;"
+        "  };"
+        "  video.addEventListener('error', () => reject(video.error), true);"
+        "  video.readyState ? seek() : video.addEventListener('loadedmetadata', seek);"
+        "})"
+    )
+    assert heard == [False, True]
+    assert tab.complaints == []
+
+
 def test_the_jumps_move_the_video(server: Server, tab: Tab) -> None:
     tab.visit(url(server))
     await_script(tab)

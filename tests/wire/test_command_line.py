@@ -108,6 +108,15 @@ def test_a_variable_that_is_wrong_is_named(tmp_path, name, value):
     assert value in said
 
 
+def test_memory_that_cannot_be_had_is_named(tmp_path):
+    assert "--memory: no " in refused(str(tmp_path), "--listen", "127.0.0.1:0", "--memory", "99999999G")
+
+
+def test_more_disks_than_there_may_be_are_refused(tmp_path):
+    mounts = [word for n in range(64) for word in ("--mount", f"/m{n}={tmp_path}")]
+    assert "another device" in refused(str(tmp_path), "--listen", "127.0.0.1:0", *mounts)
+
+
 def test_the_environment_is_heard_and_the_command_line_beats_it(tmp_path):
     write(tmp_path / "main/index.html", b"main\n")
     write(tmp_path / "a/index.html", b"a\n")
