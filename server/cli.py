@@ -9,12 +9,13 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
 from server.config import OPTIONS, BadOption, Config, nearest
 from server.process.worker import Worker, raise_descriptor_limit
-from server.wire.address import Address, address_of, listen
+from server.wire.address import Address, SocketName, listen
 
 BAD_USAGE = 2
 COMMANDS = ("probe", "healthcheck")  # a directory of such a name can be served as ./probe
@@ -33,25 +34,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(command.main(arguments[1:]))
     try:
         config = read_config(arguments, os.environ)
-        roots = {prefix: open_root(directory) for prefix, directory in config.roots.items()}
-        listeners = [open_listener(address) for address in config.listen]
+        worker = make_worker(config)
     except BadOption as error:
         print(f"headrace: {error}", file=sys.stderr)
         return BAD_USAGE
-    raise_descriptor_limit()
-    try:
-        worker = Worker(config, listeners, roots)
-    except MemoryError as error:
-        print(f"headrace: --memory: {error}", file=sys.stderr)
-        return BAD_USAGE
-    except OSError as error:
-        print(f"headrace: {error}", file=sys.stderr)
-        return BAD_USAGE
-    worker.journal.notice(ready_line(config, listeners))
+    worker.journal.notice(ready_line(config, worker.addresses))
     gc.collect()
     gc.freeze()
     gc.disable()  # see Worker._tidy_when_idle
     return worker.run()
+
+
+def make_worker(config: Config) -> Worker:
+    """Opens what the worker needs. If any of it cannot be had, nothing stays open or behind."""
+    with ExitStack() as undo:
+        roots = {prefix: open_root(directory) for prefix, directory in config.roots.items()}
+        listeners = []
+        for address in config.listen:
+            listeners.append(undo.enter_context(open_listener(address)))
+            undo.callback(SocketName(address.path).remove)
+        raise_descriptor_limit()
+        try:
+            worker = Worker(config, listeners, roots)
+        except MemoryError as error:
+            raise BadOption(f"--memory: {error}") from None
+        except OSError as error:
+            raise BadOption(str(error)) from None
+        undo.pop_all()
+        return worker
 
 
 def read_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -97,8 +107,8 @@ def open_listener(address: Address) -> socket.socket:
         raise BadOption(f"cannot listen on {address}: {error.strerror}") from None
 
 
-def ready_line(config: Config, listeners: Sequence[socket.socket]) -> str:
-    urls = ", ".join(address_of(sock).url for sock in listeners)
+def ready_line(config: Config, addresses: Sequence[Address]) -> str:
+    urls = ", ".join(address.url for address in addresses)
     return f"serving {config.roots[b'']} at {urls} ({config.backend})"
 
 

@@ -42,8 +42,8 @@ class Worker:
     def __init__(self, config: Config, listeners: list[socket.socket], roots: dict[bytes, int]) -> None:
         self.config = config
         self.journal = Journal(2)
-        addresses = [address_of(sock) for sock in listeners]
-        self._socket_names = [SocketName(address.path) for address in addresses if address.path]
+        self.addresses = [address_of(sock) for sock in listeners]
+        self._socket_names = [SocketName(address.path) for address in self.addresses]
         self.loop = Loop()
         budget = config.memory or default_budget()
         self.service = Service(

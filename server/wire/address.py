@@ -46,7 +46,7 @@ def address_of(sock: socket.socket) -> Address:
 
 class SocketName:
     """The name of a UNIX socket in its directory, as long as it is ours: a successor may have
-    put its own socket there."""
+    put its own socket there. The empty path, of a TCP socket, names nothing."""
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -112,6 +112,13 @@ def test_memory_that_cannot_be_had_is_named(tmp_path):
     assert "--memory: no " in refused(str(tmp_path), "--listen", "127.0.0.1:0", "--memory", "99999999G")
 
 
+def test_a_socket_that_was_made_before_the_fault_is_taken_back(tmp_path):
+    name = tmp_path / "socket"
+    refused(str(tmp_path), "--listen", f"unix:{name}", "--memory", "99999999G")
+    refused(str(tmp_path), "--listen", f"unix:{name}", "--listen", "127.0.0.1:0", "--listen", "192.0.2.1:1")
+    assert not name.exists()
+
+
 def test_more_disks_than_there_may_be_are_refused(tmp_path):
     mounts = [word for n in range(64) for word in ("--mount", f"/m{n}={tmp_path}")]
     assert "another device" in refused(str(tmp_path), "--listen", "127.0.0.1:0", *mounts)
