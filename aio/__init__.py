@@ -1,6 +1,6 @@
 """A disk service on Linux native AIO, for programs with an epoll loop.
 
-It opens, checks, reads and closes files for a thread that must never wait for a disk. A few
+It opens, checks, hashes, lists, reads and closes files for a thread that must never wait for a disk. A few
 C threads make the calls; every completion comes back through one eventfd. It knows nothing
 of HTTP or of sockets::
 
@@ -58,14 +58,29 @@ glibc's POSIX AIO, whose threads serve one request at a time for each descriptor
 """
 
 from aio.arena import BLOCK, Arena, Census
-from aio.disk import Disk, Means, Request
-from aio.file import Facts, Failed, File, Identity, Loaded, Opened, Outcome, Way
+from aio.disk import Disk, Means
+from aio.file import (
+    Facts,
+    Failed,
+    File,
+    Hashed,
+    Identity,
+    Links,
+    Listed,
+    Loaded,
+    Look,
+    Opened,
+    Outcome,
+    Way,
+)
 from aio.inloop import InLoopDisk, InLoopStream
+from aio.records import Record, Records
+from aio.request import Request
 from aio.service import Service
 from aio.stream import Shrunk, Stream
 
 __all__ = [
-    "BLOCK", "Arena", "Census", "Disk", "Facts", "Failed", "File", "Identity", "InLoopDisk",
-    "InLoopStream", "Loaded", "Means", "Opened", "Outcome", "Request", "Service", "Shrunk",
-    "Stream", "Way",
+    "BLOCK", "Arena", "Census", "Disk", "Facts", "Failed", "File", "Hashed", "Identity", "InLoopDisk",
+    "InLoopStream", "Links", "Listed", "Loaded", "Look", "Means", "Opened", "Outcome", "Record",
+    "Records", "Request", "Service", "Shrunk", "Stream", "Way",
 ]  # fmt: skip

@@ -14,22 +14,32 @@ class Facts(Protocol):
     mode: int
     offset_align: int
     why_buffered: int
+    siblings: int
 
 class Job(Protocol):
+    kind: int
     root: int
     stay: int
+    links: int
     want_direct: int
+    want_digest: int
     load_limit: int
     settle_ns: int
+    order: int
+    descending: int
+    endings: bytes
     facts: Facts
+    digest: Pointer
     content: Pointer
+    content_size: int
+    count: int
     crossing: int
 
 class _FFI:
     NULL: Pointer
     def cast(self, kind: str, value: int) -> Any: ...
     def new(self, kind: str) -> Pointer: ...
-    def buffer(self, pointer: Pointer, size: int) -> bytearray: ...
+    def buffer(self, pointer: Pointer, size: int = ...) -> bytearray: ...
 
 class _Lib:
     SLOTS_PER_READ: int
@@ -39,6 +49,14 @@ class _Lib:
     BUFFERED_ASKED: int
     BUFFERED_YOUNG: int
     BUFFERED_REFUSED: int
+    JOB_OPEN: int
+    JOB_CHECK: int
+    JOB_HASH: int
+    JOB_LIST: int
+    JOB_FOLLOW: int
+    ORDER_NAME: int
+    ORDER_SIZE: int
+    ORDER_TIME: int
     def service_new(self, flags: int) -> Pointer: ...
     def service_eventfd(self, service: Pointer) -> int: ...
     def service_reap(self, service: Pointer, out: Pointer, room: int) -> int: ...
@@ -50,10 +68,8 @@ class _Lib:
     def group_uses_ring(self, group: Pointer) -> int: ...
     def job_new(self, path: bytes, length: int) -> Job: ...
     def job_free(self, job: Job) -> None: ...
-    def job_open_here(self, job: Job) -> int: ...
-    def job_check_here(self, job: Job) -> int: ...
-    def group_open(self, group: Pointer, tag: int, job: Job) -> int: ...
-    def group_check(self, group: Pointer, tag: int, job: Job) -> int: ...
+    def job_here(self, job: Job) -> int: ...
+    def group_job(self, group: Pointer, tag: int, job: Job) -> int: ...
     def group_close_file(self, group: Pointer, tag: int, fd: int) -> int: ...
     def group_read(
         self, group: Pointer, tag: int, fd: int, offset: int, size: int, s0: int, s1: int, s2: int, s3: int, /

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from aio._kernel import ffi, lib
 from aio.arena import BLOCK
-from aio.file import Facts, Failed, File, Identity, Loaded, Opened, Outcome, Way
+from aio.file import Facts, Failed, File, Hashed, Listed, Loaded, Look, Opened, Outcome, Way
+from aio.records import Records
+from aio.request import LOOK, ONE_BY_ONE, ORDER, Kind, Request, facts_of, job_for
 from aio.service import Service
 from aio.stream import BlockStream, Stream
 
@@ -41,25 +43,6 @@ class Means:
     native: bool = True  # by AIO and O_DIRECT where a file allows it
     cached: bool = True  # the arena keeps blocks and shares them
     settle_ns: int = SETTLE_NS
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """A job that waits for its turn, or is under way."""
-
-    path: bytes
-    root: int
-    stay: bool
-    load_limit: int
-    opened: Callable[[Outcome], None] | None
-    checked: Callable[[Facts | Failed], None] | None
-    leave: Callable[[Request], None]
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        """Nobody waits for it any more. What it opens, if it is under way, is closed again."""
-        self.cancelled = True
-        self.leave(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -95,9 +78,9 @@ class Disk:
         self.thread_reads = 0
         self.slot_quota = max(RUN, service.arena.total // SLOT_SHARE)
         self._group: Any = service.add(self, READ_QUOTA if means.native else 0, OPENERS, READERS)
-        # Those whom nobody wants any more leave at once: a dead disk would keep them for ever.
-        self._checks: OrderedDict[Request, None] = OrderedDict()
-        self._opens: OrderedDict[Request, None] = OrderedDict()
+        # By kind; what nobody wants any more leaves at once: a dead disk would keep it for ever.
+        self._queues: dict[Kind, OrderedDict[Request, None]] = {kind: OrderedDict() for kind in ORDER}
+        self._under_way: set[Kind] = set()  # of those kinds that go one by one
         self._closes: deque[int] = deque()
         self._waiting: OrderedDict[BlockStream, None] = OrderedDict()
         self._fetches = service.fetches
@@ -114,7 +97,7 @@ class Disk:
     @property
     def waiting(self) -> int:
         """Requests and readers that wait for their turn."""
-        return len(self._checks) + len(self._opens) + len(self._closes) + len(self._waiting)
+        return sum(map(len, self._queues.values())) + len(self._closes) + len(self._waiting)
 
     @property
     def native(self) -> bool:
@@ -128,28 +111,39 @@ class Disk:
 
     # --- files ---
 
-    def open(
+    def open(self, root: int, path: bytes, done: Callable[[Outcome], None], look: Look = LOOK) -> Request:
+        """Opens a regular file beneath the directory `root` (a descriptor), or reads it whole
+        if it is small."""
+        return self._ask(Request(Kind.OPEN, path, root, look, done, self._leave))
+
+    def check(
+        self, root: int, path: bytes, done: Callable[[Facts | Failed], None], look: Look = LOOK
+    ) -> Request:
+        """What the path names by now. Goes before opens: somebody may be waiting."""
+        return self._ask(Request(Kind.CHECK, path, root, look, done, self._leave))
+
+    def hash(
+        self, root: int, path: bytes, done: Callable[[Hashed | Failed], None], look: Look = LOOK
+    ) -> Request:
+        """The digest of a whole file, when there is nothing else to do."""
+        return self._ask(Request(Kind.HASH, path, root, look, done, self._leave))
+
+    def list_directory(
         self,
         root: int,
         path: bytes,
-        done: Callable[[Outcome], None],
-        *,
-        load_limit: int = 0,
-        stay: bool = True,
+        done: Callable[[Listed | Failed], None],
+        look: Look = LOOK,
+        order: tuple[str, bool] = ("name", False),
     ) -> Request:
-        """Opens a regular file beneath the directory `root` (a descriptor), or reads it whole
-        if it has at most `load_limit` bytes. Unless `stay` is false, mounts are not crossed."""
-        request = Request(path, root, stay, load_limit, done, None, self._leave)
-        self._opens[request] = None
-        return request
+        """What is in a directory: directories first, then by "name", "size" or "time"; True turns
+        that order round."""
+        return self._ask(Request(Kind.LIST, path, root, look, done, self._leave, order))
 
-    def check(
-        self, root: int, path: bytes, done: Callable[[Facts | Failed], None], *, stay: bool = True
-    ) -> Request:
-        """What the path names by now. Goes before opens: somebody may be waiting."""
-        request = Request(path, root, stay, 0, None, done, self._leave)
-        self._checks[request] = None
-        return request
+    def follow(self, root: int, path: bytes, done: Callable[[bool], None]) -> Request:
+        """Has the descriptor `root` be of the directory that the path (from the working directory)
+        names by now; whether it was another one until then. What does not exist changes nothing."""
+        return self._ask(Request(Kind.FOLLOW, path, root, LOOK, done, self._leave))
 
     def has_settled(self, facts: Facts) -> bool:
         """Whether a file that was too young for direct I/O when it was opened no longer is."""
@@ -159,16 +153,31 @@ class Disk:
         """The bytes from `offset`, one after the other; wake() is called when there are new ones."""
         return BlockStream(self, file, offset, length, wake)
 
+    def _ask(self, request: Request) -> Request:
+        self._queues[request.kind][request] = None
+        return request
+
     def _start_jobs(self) -> None:
         while self.jobs_in_flight < self.job_quota:
             if self._closes:
                 self._start_close(self._closes.popleft())
-            elif self._checks:
-                self._start_job(self._checks.popitem(last=False)[0])
-            elif self._opens and self._may_open():
-                self._start_job(self._opens.popitem(last=False)[0])
+            elif (kind := self._next_kind()) is not None:
+                self._start_job(self._queues[kind].popitem(last=False)[0])
             else:
                 return
+
+    def _next_kind(self) -> Kind | None:
+        """What goes first: what somebody waits for before what takes its time, and of that only
+        one at once, so that it never has all the threads."""
+        for kind in ORDER:
+            if not self._queues[kind] or (kind is Kind.OPEN and not self._may_open()):
+                continue
+            if kind in ONE_BY_ONE:
+                if kind in self._under_way or (kind is Kind.HASH and self.jobs_in_flight):
+                    continue
+                self._under_way.add(kind)
+            return kind
+        return None
 
     def _may_open(self) -> bool:
         if self.files_open + self.jobs_in_flight >= self.file_quota:
@@ -176,55 +185,56 @@ class Disk:
         return self.files_open + self.jobs_in_flight < self.file_quota
 
     def _leave(self, request: Request) -> None:
-        self._opens.pop(request, None)
-        self._checks.pop(request, None)
+        self._queues[request.kind].pop(request, None)
 
     def _start_job(self, request: Request) -> None:
         job = self.prepare(request)
         tag = self.service.job_tag()
         self.service.expect(tag, lambda result, address: self._job_done(request, result, address))
-        start = lib.group_check if request.checked else lib.group_open
-        refused = start(self._group, tag, job)
+        refused = lib.group_job(self._group, tag, job)
         assert refused == 0, "the quota is below what the group holds"
         self.jobs_in_flight += 1
 
     def prepare(self, request: Request) -> Job:
-        job = lib.job_new(request.path, len(request.path))
-        if job == ffi.NULL:
-            raise MemoryError
-        job.root = request.root
-        job.stay = request.stay
-        job.load_limit = request.load_limit
-        job.want_direct = self._native
-        job.settle_ns = self.means.settle_ns
-        return job
+        return job_for(request, direct=self._native, settle_ns=self.means.settle_ns)
 
     def _job_done(self, request: Request, result: int, address: int) -> None:
         self.jobs_in_flight -= 1
         self.deliver(request, result, ffi.cast("struct job *", address))
 
     def deliver(self, request: Request, result: int, job: Job) -> None:
-        """Turns what C found into what the asker understands, and frees the job."""
-        try:
-            if request.checked is not None:
-                if not request.cancelled:
-                    request.checked(_facts(job) if result >= 0 else Failed(-result, job.crossing))
-                return
-            assert request.opened is not None
-            outcome = self._outcome(result, job)
-            if not request.cancelled:
-                request.opened(outcome)
-            elif isinstance(outcome, Opened):
-                outcome.file.release()
-        finally:
+        """Turns what C found into what the asker understands."""
+        self._under_way.discard(request.kind)
+        outcome = self._understand(request.kind, result, job)
+        if not isinstance(outcome, Listed):  # whose records are in the job's memory
             lib.job_free(job)
+        if not request.cancelled:
+            request.tell(outcome)
+        elif isinstance(outcome, Opened):
+            outcome.file.release()
+        elif isinstance(outcome, Listed):
+            outcome.records.release()
 
-    def _outcome(self, result: int, job: Job) -> Outcome:
+    def _understand(self, kind: Kind, result: int, job: Job) -> Outcome | Facts | Hashed | Listed | bool:
+        if kind is Kind.FOLLOW:
+            return result == 1
         if result < 0:
             return Failed(-result, job.crossing)
-        facts = _facts(job)
+        facts = facts_of(job)
+        match kind:
+            case Kind.OPEN:
+                return self._opened(result, facts, job)
+            case Kind.HASH:
+                return Hashed(facts, bytes(ffi.buffer(job.digest)))
+            case Kind.LIST:
+                packed = memoryview(ffi.buffer(job.content, job.content_size))
+                return Listed(facts, Records(packed, job.count, lambda: lib.job_free(job)))
+        return facts
+
+    def _opened(self, result: int, facts: Facts, job: Job) -> Outcome:
         if job.content != ffi.NULL:
-            return Loaded(facts, bytes(ffi.buffer(job.content, facts.size)))
+            digest = bytes(ffi.buffer(job.digest)) if job.want_digest else b""
+            return Loaded(facts, bytes(ffi.buffer(job.content, job.content_size)), digest)
         if facts.way is Way.BUFFERED_REFUSED:
             self.service.count(
                 "direct refused", f"{self.name}: no direct I/O for some files here: threads read them"
@@ -336,9 +346,3 @@ class Disk:
         for stream in fetch.audience:
             if not stream.closed:
                 stream.wake()
-
-
-def _facts(job: Job) -> Facts:
-    facts = job.facts
-    identity = Identity(facts.device, facts.inode, facts.ctime_ns, facts.size)
-    return Facts(identity, facts.mtime_ns, facts.mode, Way(facts.why_buffered), facts.offset_align)

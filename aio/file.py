@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from aio.records import Records
+
 KEEP_AFTER_NS = 2_000_000_000  # blocks read sooner after a change may be of either version
 FOR_ALIGNMENT = 4096  # what every device and filesystem accepts
 
@@ -18,6 +20,25 @@ class Way(IntEnum):
     BUFFERED_ASKED = 1  # the backend wants it so
     BUFFERED_YOUNG = 2  # it changed a moment ago
     BUFFERED_REFUSED = 3  # the filesystem, for this very file
+
+
+class Links(IntEnum):
+    """Where symbolic links may lead."""
+
+    WITHIN = 0  # anywhere beneath the root; absolute ones, too
+    FOLLOW = 1  # anywhere
+    DENY = 2  # none is followed
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a path is looked up, and what is to be known of it."""
+
+    load_limit: int = 0  # a file of at most so many bytes is loaded whole
+    stay: bool = True  # in the root's mount
+    links: Links = Links.WITHIN
+    endings: tuple[bytes, ...] = ()  # of siblings to look for: the path with each behind it
+    digest: bool = False  # of what is loaded
 
 
 class Identity(NamedTuple):
@@ -39,6 +60,7 @@ class Facts:
     mode: int
     way: Way
     offset_align: int
+    siblings: int = 0  # bit n: there is a file with endings[n] behind its name, and it is no older
 
     @property
     def size(self) -> int:
@@ -51,6 +73,7 @@ class Loaded:
 
     facts: Facts
     content: bytes
+    digest: bytes = b""  # BLAKE2b of 16 bytes, if it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +90,22 @@ class Failed:
 
     errno: int
     crossing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What is in a file, in 16 bytes: BLAKE2b."""
+
+    facts: Facts
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is in a directory; the receiver must release the records."""
+
+    facts: Facts
+    records: Records
 
 
 Outcome = Loaded | Opened | Failed

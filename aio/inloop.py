@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from aio._kernel import lib
 from aio.arena import BLOCK
-from aio.disk import MOST_FILES, Disk, Means, Request
+from aio.disk import MOST_FILES, Disk, Means
 from aio.file import File
+from aio.request import Request
 from aio.service import Service
 from aio.stream import Shrunk, Stream
 
@@ -74,9 +75,8 @@ class InLoopDisk(Disk):
 
     def _start_job(self, request: Request) -> None:
         job = self.prepare(request)
-        run = lib.job_check_here if request.checked else lib.job_open_here
         # Delivered with the next turn, as from the service: nobody is called back while asking.
-        self._done.append((request, run(job), job))
+        self._done.append((request, lib.job_here(job), job))
 
     def _start_close(self, fd: int) -> None:
         os.close(fd)

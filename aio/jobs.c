@@ -1,95 +1,29 @@
-/* What has no AIO call: open, check, close, and reads by pread(2).
+/* What has no AIO call: open, check, hash, list, close, and reads by pread(2).
  *
- * openat2(2) resolves beneath the root, so that neither ".." nor a symbolic
- * link leads out of it. O_NONBLOCK keeps a FIFO or a leased file from holding
- * the thread; only regular files are handed out. A file of up to `load_limit`
- * bytes is read here and now and its descriptor closed again: one trip
- * instead of two, and the page cache keeps it for the next process.
+ * O_NONBLOCK keeps a FIFO or a leased file from holding the thread; only
+ * regular files are handed out. A file of up to `load_limit` bytes is read
+ * here and now and its descriptor closed again: one trip instead of two, and
+ * the page cache keeps it for the next process.
  */
 #define _GNU_SOURCE
+#include "digest.h"
 #include "group.h"
+#include "list.h"
+#include "walk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-/* The kernel's own numbers and layouts, for the headers of older systems. */
-#ifndef SYS_openat2
-#define SYS_openat2 437
-#endif
-#define HOW_NO_XDEV 0x01
-#define HOW_NO_MAGICLINKS 0x02
-#define HOW_BENEATH 0x08
-#define HOW_CACHED 0x20
-#define STATX_BASIC 0x07ffu
-#define STATX_DIRECT_ALIGN 0x2000u
 #define LOAD_TRIES 3
-
-struct how {
-    uint64_t flags, mode, resolve;
-};
-
-struct timestamp {
-    int64_t seconds;
-    uint32_t nanoseconds;
-    int32_t reserved;
-};
-
-struct statx_answer {
-    uint32_t mask, blksize;
-    uint64_t attributes;
-    uint32_t nlink, uid, gid;
-    uint16_t mode, spare0;
-    uint64_t inode, size, blocks, attributes_mask;
-    struct timestamp atime, btime, ctime, mtime;
-    uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
-    uint64_t mount;
-    uint32_t direct_memory_align, direct_offset_align;
-    uint64_t spare[12];
-};
-_Static_assert(sizeof(struct statx_answer) == 256, "statx(2) fills 256 bytes");
-
-static int open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve)
-{
-    struct how how = {.flags = flags | O_CLOEXEC,
-                      .resolve = HOW_BENEATH | HOW_NO_MAGICLINKS | resolve};
-    long fd;
-    int tries = 3;
-    do  /* EAGAIN: a rename ran beside the walk (openat2(2)) */
-        fd = syscall(SYS_openat2, root, path, &how, sizeof how);
-    while (fd < 0 && errno == EAGAIN && !(resolve & HOW_CACHED) && tries-- > 0);
-    return fd < 0 ? -errno : (int)fd;
-}
-
-static int64_t nanoseconds(const struct timestamp *time)
-{
-    return time->seconds * 1000000000 + time->nanoseconds;
-}
-
-/* Fills facts; returns the alignment for direct I/O that statx(2) tells, 0
- * for "not with this file", or -1 where the kernel or filesystem is silent. */
-static int64_t learn(int fd, struct facts *facts)
-{
-    struct statx_answer answer;
-    memset(&answer, 0, sizeof answer);
-    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH | 0x4000 /* AT_STATX_DONT_SYNC */,
-                STATX_BASIC | STATX_DIRECT_ALIGN, &answer) < 0)
-        return -errno - 1;
-    facts->device = (uint64_t)answer.dev_major << 32 | answer.dev_minor;
-    facts->inode = answer.inode;
-    facts->size = answer.size;
-    facts->mtime_ns = nanoseconds(&answer.mtime);
-    facts->ctime_ns = nanoseconds(&answer.ctime);
-    facts->mode = answer.mode;
-    if (!(answer.mask & STATX_DIRECT_ALIGN))
-        return -1;
-    return answer.direct_offset_align;
-}
+#define HASHED_AT_ONCE ((size_t)1 << 20)
 
 /* Reads the extent map, so that io_submit() will not have to: ext4 does it on
  * the first call, XFS on the second, and nobody minds the other. */
@@ -164,6 +98,13 @@ static int64_t load(int fd, struct job *job)
         if ((uint64_t)got == before.size && before.size == job->facts.size
             && before.ctime_ns == job->facts.ctime_ns) {
             job->content = content;
+            job->content_size = before.size;
+            if (job->want_digest) {
+                struct digest digest;
+                digest_begin(&digest);
+                digest_add(&digest, content, before.size);
+                digest_end(&digest, job->digest);
+            }
             return got;
         }
         free(content);
@@ -173,46 +114,9 @@ static int64_t load(int fd, struct job *job)
     return -EBUSY;
 }
 
-/* A walk stopped at the border of a mount: how much of the path leads there?
- * 0 if it is no mount but a way out of the root. Opens nothing (O_PATH), and
- * looks only at what is cached, as the root of a mount always is: the other
- * device may be the one that does not answer. */
-static uint32_t find_crossing(struct job *job)
-{
-    for (uint32_t i = 1; i <= job->path_length; i++) {
-        char kept = job->path[i];
-        if (kept != '/' && kept != '\0')
-            continue;
-        job->path[i] = '\0';
-        int stays = open_beneath(job->root, job->path, O_PATH, HOW_NO_XDEV);
-        int beneath = stays == -EXDEV ? open_beneath(job->root, job->path, O_PATH, HOW_CACHED) : 0;
-        job->path[i] = kept;
-        if (stays >= 0)
-            close(stays);
-        if (stays == -EXDEV) {
-            if (beneath >= 0)
-                close(beneath);
-            return beneath >= 0 ? i : 0;
-        }
-        if (stays < 0)
-            return 0;
-    }
-    return 0;
-}
-
-static int open_for(struct job *job, uint64_t flags)
-{
-    if (strlen(job->path) != job->path_length)
-        return -EINVAL;  /* a NUL inside would name another file */
-    int fd = open_beneath(job->root, job->path, flags, job->stay ? HOW_NO_XDEV : 0);
-    if (fd == -EXDEV && job->stay)
-        job->crossing = find_crossing(job);
-    return fd;
-}
-
 static int64_t do_open(struct job *job)
 {
-    int fd = open_for(job, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    int fd = walk(job, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fd;
     int64_t result = fd, align = learn(fd, &job->facts);
@@ -226,6 +130,8 @@ static int64_t do_open(struct job *job)
         result = load(fd, job);
     else
         job->facts.why_buffered = make_direct(fd, job, align);
+    if (result >= 0)
+        learn_siblings(job);
     if (result < 0 || job->content != NULL)
         close(fd);
     return result;
@@ -233,12 +139,100 @@ static int64_t do_open(struct job *job)
 
 static int64_t do_check(struct job *job)
 {
-    int fd = open_for(job, O_PATH);
+    int fd = walk(job, O_PATH);
     if (fd < 0)
         return fd;
     int64_t known = learn(fd, &job->facts);
     close(fd);
-    return known < -1 ? known + 1 : 0;
+    if (known < -1)
+        return known + 1;
+    if (S_ISREG(job->facts.mode))
+        learn_siblings(job);
+    return 0;
+}
+
+static int64_t hash(int fd, struct job *job, const _Atomic bool *stopping)
+{
+    void *piece;
+    if (posix_memalign(&piece, 4096, HASHED_AT_ONCE) != 0)
+        return -ENOMEM;
+    struct digest digest;
+    digest_begin(&digest);
+    int64_t got, at = 0;
+    do {
+        got = atomic_load(stopping) ? -ECANCELED : read_whole(fd, piece, HASHED_AT_ONCE, at);
+        if (got > 0) {
+            digest_add(&digest, piece, (size_t)got);
+            at += got;
+        }
+    } while (got == (int64_t)HASHED_AT_ONCE);
+    free(piece);
+    digest_end(&digest, job->digest);
+    return got < 0 ? got : at;
+}
+
+/* Past the page cache where that can be: what is only hashed need not stay. */
+static int64_t do_hash(struct job *job, const _Atomic bool *stopping)
+{
+    int fd = walk(job, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return fd;
+    struct facts after;
+    int64_t result = 0, align = learn(fd, &job->facts);
+    if (align < -1)
+        result = align + 1;
+    else if (!S_ISREG(job->facts.mode))
+        result = -ENXIO;
+    if (result == 0) {
+        if (align > 0)
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_DIRECT);
+        result = hash(fd, job, stopping);
+    }
+    if (result >= 0 && ((uint64_t)result != job->facts.size || learn(fd, &after) < -1
+                        || after.size != job->facts.size || after.ctime_ns != job->facts.ctime_ns))
+        result = -EBUSY;
+    close(fd);
+    return result;
+}
+
+static int64_t do_list(struct job *job, const _Atomic bool *stopping)
+{
+    int fd = walk(job, O_RDONLY | O_NONBLOCK | O_DIRECTORY);
+    if (fd < 0)
+        return fd;
+    int64_t known = learn(fd, &job->facts);
+    if (known < -1) {
+        close(fd);
+        return known + 1;
+    }
+    return list_directory(fd, job, stopping);
+}
+
+static int64_t do_follow(const struct job *job)
+{
+    struct facts old, new;
+    int fd = open(job->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int64_t result = 0;
+    if (learn(fd, &new) < -1 || learn(job->root, &old) < -1)
+        result = -EIO;
+    else if (new.device != old.device || new.inode != old.inode)
+        result = dup3(fd, job->root, O_CLOEXEC) < 0 ? -errno : 1;
+    close(fd);
+    return result;
+}
+
+static int64_t do_job(struct job *job, const _Atomic bool *stopping)
+{
+    switch (job->kind) {
+    case JOB_OPEN: return do_open(job);
+    case JOB_CHECK: return do_check(job);
+    case JOB_HASH: return do_hash(job, stopping);
+    case JOB_LIST: return do_list(job, stopping);
+    case JOB_FOLLOW: return do_follow(job);
+    }
+    return -EINVAL;
 }
 
 static int64_t do_read(struct group *group, const struct work *work)
@@ -272,8 +266,7 @@ void *job_thread(void *argument)
         }
         int64_t result = 0;
         switch (work.operation) {
-        case OP_OPEN: result = do_open(work.job); break;
-        case OP_CHECK: result = do_check(work.job); break;
+        case OP_JOB: result = do_job(work.job, stopping); break;
         case OP_CLOSE: result = close(work.fd) < 0 ? -errno : 0; break;
         case OP_READ: result = do_read(pool->group, &work); work.fd = 0; break;
         }
@@ -281,14 +274,10 @@ void *job_thread(void *argument)
     }
 }
 
-int64_t job_open_here(struct job *job)
+int64_t job_here(struct job *job)
 {
-    return do_open(job);
-}
-
-int64_t job_check_here(struct job *job)
-{
-    return do_check(job);
+    static const _Atomic bool never;
+    return do_job(job, &never);
 }
 
 struct job *job_new(const char *path, uint32_t length)

@@ -19,6 +19,8 @@
 #define SLOTS_PER_READ 4      /* what one read may fill */
 #define MAX_OUTSTANDING 1024  /* requests a group holds at once, of all kinds */
 #define MAX_GROUPS 64
+#define MOST_RECORDS 1000000  /* in a list: E2BIG beyond */
+#define RECORD_HEAD 19        /* bytes before the name, see list.c */
 
 struct service;
 struct group;
@@ -26,25 +28,47 @@ struct group;
 /* What is known of a file from the moment it was opened. Times are
  * nanoseconds since the epoch. `offset_align` is what direct I/O wants of
  * offsets and lengths, in bytes; 0 means that this file is read buffered.
- * `why_buffered` says why, as one of the BUFFERED_* reasons. */
+ * `why_buffered` says why, as one of the BUFFERED_* reasons. `siblings` has a
+ * bit for each of the job's endings, from the lowest. */
 struct facts {
     uint64_t device, inode, size;
     int64_t mtime_ns, ctime_ns;
-    uint32_t mode, offset_align, why_buffered;
+    uint32_t mode, offset_align, why_buffered, siblings;
 };
 enum why_buffered { DIRECT = 0, BUFFERED_ASKED, BUFFERED_YOUNG, BUFFERED_REFUSED };
+
+/* What is done with a path:
+ * OPEN    the regular file, as a descriptor, or whole in `content` if small;
+ * CHECK   facts only;
+ * HASH    facts and the digest of all that is in the file;
+ * LIST    a directory, as records in `content`;
+ * FOLLOW  the directory that `path` names by now takes the place of the
+ *         descriptor `root`, if it is another one: 1 if so, else 0. */
+enum job_kind { JOB_OPEN = 0, JOB_CHECK, JOB_HASH, JOB_LIST, JOB_FOLLOW };
+/* Whether symbolic links may lead anywhere beneath the root, anywhere at
+ * all, or nowhere. */
+enum links { LINKS_WITHIN = 0, LINKS_FOLLOW, LINKS_DENY };
+enum order { ORDER_NAME = 0, ORDER_SIZE, ORDER_TIME };
 
 /* A request that names a path. The caller makes it with job_new(), sets the
  * fields of the first half, gets it back from service_reap() and frees it. */
 struct job {
+    uint32_t kind;
     int32_t root;           /* descriptor of the directory nothing may leave */
     uint32_t stay;          /* 1: do not cross into another mount */
+    uint32_t links;
     uint32_t want_direct;   /* 1: open with O_DIRECT if the file allows it */
+    uint32_t want_digest;   /* 1: also of what is read whole */
     uint32_t load_limit;    /* a file of at most so many bytes is read whole */
     int64_t settle_ns;      /* a file whose ctime is younger is read buffered */
+    uint32_t order, descending;  /* of a list: directories first, then so */
+    char endings[64];       /* of siblings: each ends in NUL, the last one in two */
 
     struct facts facts;
-    char *content;          /* the whole of a small file, its length in facts.size */
+    unsigned char digest[16];
+    char *content;          /* the whole of a small file, or a list */
+    uint64_t content_size;
+    uint32_t count;         /* of records */
     uint32_t crossing;      /* -EXDEV: bytes of the path up to another mount; 0: an escape */
     uint32_t path_length;
     char path[];            /* relative to root, ends in NUL */
@@ -54,7 +78,7 @@ struct job {
 struct completion {
     uint64_t tag;
     int64_t result;
-    struct job *job;        /* open and check only */
+    struct job *job;        /* of group_job() only */
 };
 
 enum service_flags { SERVICE_NO_RING = 1 };  /* reap by io_getevents, always */
@@ -85,14 +109,12 @@ int group_uses_ring(const struct group *);  /* 1: completions are read without a
 struct job *job_new(const char *path, uint32_t length);
 void job_free(struct job *);
 
-/* The same two in the calling thread, which sleeps for as long as the disk
+/* Does it in the calling thread, which sleeps for as long as the disk
  * pleases: for comparison only. */
-int64_t job_open_here(struct job *);
-int64_t job_check_here(struct job *);
+int64_t job_here(struct job *);
 
 /* All return 0, or -EAGAIN when the group holds all it can. */
-int group_open(struct group *, uint64_t tag, struct job *);
-int group_check(struct group *, uint64_t tag, struct job *);  /* facts only, no descriptor */
+int group_job(struct group *, uint64_t tag, struct job *);
 int group_close_file(struct group *, uint64_t tag, int fd);
 int group_read(struct group *, uint64_t tag, int fd, int64_t offset, uint32_t size,
                uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);

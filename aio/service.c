@@ -174,15 +174,9 @@ static int enqueue(struct group *group, struct pool *pool, const struct work *wo
     return 0;
 }
 
-int group_open(struct group *group, uint64_t tag, struct job *job)
+int group_job(struct group *group, uint64_t tag, struct job *job)
 {
-    struct work work = {.tag = tag, .job = job, .operation = OP_OPEN};
-    return enqueue(group, &group->openers, &work, job_thread);
-}
-
-int group_check(struct group *group, uint64_t tag, struct job *job)
-{
-    struct work work = {.tag = tag, .job = job, .operation = OP_CHECK};
+    struct work work = {.tag = tag, .job = job, .operation = OP_JOB};
     return enqueue(group, &group->openers, &work, job_thread);
 }
 

@@ -115,13 +115,14 @@ class Loop:
     def run(self) -> None:
         self._running = True
         while self._running:
-            self._turn()
+            self.turn()
 
     def stop(self) -> None:
         """Ends run() after this turn."""
         self._running = False
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Waits for something to happen, and lets it."""
         events = self._epoll.poll(self._may_sleep(), EVENTS_AT_ONCE)
         wall, cpu = time.monotonic_ns(), time.thread_time_ns()
         self.now = wall / 1e9

@@ -14,10 +14,11 @@ ENTITY_TAG = re.compile(rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What tells one version of a representation from another."""
+    """What tells one version of a representation from another; None: that is not known, or kept
+    back."""
 
-    etag: bytes
-    modified: int  # seconds since the epoch
+    etag: bytes | None
+    modified: int | None  # seconds since the epoch
 
 
 class Verdict(Enum):
@@ -26,21 +27,22 @@ class Verdict(Enum):
     FAILED = auto()
 
 
-def judge(fields: Mapping[bytes, bytes], validators: Validators) -> Verdict:
+def judge(fields: Mapping[bytes, bytes], validators: Validators, now: int) -> Verdict:
     """Whether a GET or HEAD is to be answered, with 304, with 412, or as if unconditional."""
+    modified = validators.modified
     if (match := fields.get(b"if-match")) is not None:
         if not _listed(match, validators.etag, weakly=False):
             return Verdict.FAILED
-    elif (since := fields.get(b"if-unmodified-since")) is not None:
-        date = parse_date(since)
-        if date is not None and validators.modified > date:
+    elif (since := fields.get(b"if-unmodified-since")) is not None and modified is not None:
+        date = parse_date(since, now)
+        if date is not None and modified > date:
             return Verdict.FAILED
     if (none := fields.get(b"if-none-match")) is not None:
         if _listed(none, validators.etag, weakly=True):
             return Verdict.NOT_MODIFIED
-    elif (since := fields.get(b"if-modified-since")) is not None:
-        date = parse_date(since)
-        if date is not None and validators.modified <= date:
+    elif (since := fields.get(b"if-modified-since")) is not None and modified is not None:
+        date = parse_date(since, now)
+        if date is not None and modified <= date:
             return Verdict.NOT_MODIFIED
     return Verdict.PROCEED
 
@@ -53,12 +55,15 @@ def range_applies(fields: Mapping[bytes, bytes], validators: Validators, now: in
         return True
     if ENTITY_TAG.fullmatch(condition):
         return condition == validators.etag and not condition.startswith(b"W/")
-    return parse_date(condition) == validators.modified and now - validators.modified >= 1
+    modified = validators.modified
+    return modified is not None and parse_date(condition, now) == modified and now - modified >= 1
 
 
-def _listed(header: bytes, etag: bytes, *, weakly: bool) -> bool:
+def _listed(header: bytes, etag: bytes | None, *, weakly: bool) -> bool:
     if header.strip() == b"*":
         return True
+    if etag is None:
+        return False
     tags = ENTITY_TAG.findall(header)
     if weakly:
         return etag.removeprefix(b"W/") in [tag.removeprefix(b"W/") for tag in tags]

@@ -1,10 +1,22 @@
 """Dates as HTTP writes them (RFC 9110 section 5.6.7)."""
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
 
 DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
 MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+MONTH = rb"(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+TIME = rb"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+SHORT = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+LONG = rb"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
+FORMS = (
+    re.compile(SHORT + rb", (?P<day>\d\d) " + MONTH + rb" (?P<year>\d{4}) " + TIME + rb" GMT"),
+    re.compile(LONG + rb", (?P<day>\d\d)-" + MONTH + rb"-(?P<year>\d\d) " + TIME + rb" GMT"),  # RFC 850
+    re.compile(SHORT + rb" " + MONTH + rb" (?P<day>\d\d| \d) " + TIME + rb" (?P<year>\d{4})"),  # asctime
+)
+HALF_A_CENTURY = 50  # years
 
 
 def http_date(seconds: int) -> bytes:
@@ -19,20 +31,27 @@ def http_date(seconds: int) -> bytes:
     )  # fmt: skip
 
 
-def parse_date(value: bytes) -> int | None:
-    """Seconds since the epoch, from any of the three forms; None if it is none of them."""
-    if value.count(b",") > 1:
-        return None  # two dates are none (RFC 9110 section 13.1.3)
-    text = value.decode("latin-1")
+def parse_date(value: bytes, now: int) -> int | None:
+    """Seconds since the epoch, from any of the three forms; None if it is none of them. Two digits
+    of a year that would be more than 50 years after `now` are of the century before."""
+    for form in FORMS:
+        if match := form.fullmatch(value):
+            return _seconds(match, now)
+    return None
+
+
+def _seconds(match: re.Match[bytes], now: int) -> int | None:
+    year, day = int(match["year"]), int(match["day"])
+    month = MONTHS.index(match["month"]) + 1
+    if len(match["year"]) == 2:
+        this_year = datetime.fromtimestamp(now, UTC).year
+        year += this_year - this_year % 100
+        if year > this_year + HALF_A_CENTURY:
+            year -= 100
+    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
+    leap = second == 60  # the second before the next minute
     try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    if moment.tzinfo is None:
-        if not text.rstrip().endswith(("GMT", "-0000")) and "," in text:
-            return None
-        moment = moment.replace(tzinfo=UTC)
-    try:
-        return int(moment.timestamp())
+        moment = datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC) + timedelta(seconds=leap)
     except (ValueError, OverflowError):
         return None
+    return int(moment.timestamp())

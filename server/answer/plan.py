@@ -1,4 +1,4 @@
-"""The answer to a request, from what is known of the file that it names."""
+"""The answer to a request, from what the search for its path has come to."""
 
 from __future__ import annotations
 
@@ -8,36 +8,16 @@ from http import HTTPStatus
 
 from server.answer.conditions import Validators, Verdict, judge, range_applies
 from server.answer.dates import http_date
+from server.answer.dress import dress
+from server.answer.found import Missing, Redirect, Representation, Result, Selection
+from server.answer.headers import Headers
 from server.answer.ranges import MOST_PARTS, FileRange, Unsatisfiable, coalesce, parse_ranges
+from server.answer.rules import Treatment
 
-Headers = tuple[tuple[bytes, bytes], ...]
 KNOWN_METHODS = frozenset(b"GET HEAD OPTIONS POST PUT DELETE PATCH TRACE CONNECT".split())
 ALLOW = b"GET, HEAD, OPTIONS"
-YOUNG_SECONDS = 2  # a file may change again within the grain of its mtime
-
-
-@dataclass(frozen=True, slots=True)
-class Representation:
-    """What a GET would send, and what is said of it."""
-
-    size: int
-    validators: Validators
-    content_type: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """There is nothing to send at this path: why, as a status."""
-
-    status: HTTPStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """The path names a directory, and the target lacks the slash."""
-
-
-Found = Representation | Missing | Directory
+FALLBACK_CACHING = b"no-cache"
+NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,114 +30,170 @@ class Answer:
     body: tuple[bytes | FileRange, ...]
 
 
-def represent(size: int, mtime_ns: int, content_type: bytes, now: float) -> Representation:
-    """The representation of a file. Its tag is weak as long as the file could change again
-    without a new mtime (RFC 9110 section 8.8.1)."""
-    weak = b"W/" if now - mtime_ns / 1e9 < YOUNG_SECONDS else b""
-    etag = b'%s"%x-%x"' % (weak, mtime_ns, size)
-    return Representation(size, Validators(etag, mtime_ns // 1_000_000_000), content_type)
-
-
 def answer(
     method: bytes,
-    target: bytes,
     fields: Mapping[bytes, bytes],
-    found: Found,
+    result: Result,
+    treatment: Treatment,
     now: int,
     boundary: bytes = b"boundary",
 ) -> Answer:
-    """What to send for GET or HEAD of `target`. The boundary between parts should be one that
-    nobody can guess and put into a file."""
-    match found:
+    """What to send for GET or HEAD. The boundary between parts should be one that nobody can
+    guess and put into a file."""
+    name = b""
+    fallback = False
+    match result:
         case Missing(status):
-            return page(status, method)
-        case Directory():
-            return _add_slash(target, method)
-    match judge(fields, found.validators):
+            # RFC 9110 section 12.5.5: what was refused for one coding may be had in another.
+            vary = ((b"Vary", b"Accept-Encoding"),) if status is HTTPStatus.NOT_ACCEPTABLE else ()
+            plain = page(status, method, vary)
+        case Redirect(location, status):
+            plain = page(status, method, ((b"Location", location),))
+        case Selection():
+            plain = _of_selection(method, fields, result, treatment, now, boundary)
+            name = result.path.rpartition(b"/")[2]
+            fallback = result.fallback
+    final = dressed(plain, treatment, fields, name)
+    return _uncached(final) if fallback else final
+
+
+def dressed(plain: Answer, treatment: Treatment, fields: Mapping[bytes, bytes], name: bytes = b"") -> Answer:
+    """The answer with the headers that the site's rules want."""
+    headers = dress(plain.headers, treatment, plain.status.value, fields.get(b"origin"), name)
+    return Answer(plain.status, headers, plain.body)
+
+
+def _uncached(final: Answer) -> Answer:
+    """What stands in for something else is asked about each time, whatever a rule says of what it
+    stands in for."""
+    others = tuple(field for field in final.headers if field[0].lower() != b"cache-control")
+    return Answer(final.status, (*others, (b"Cache-Control", FALLBACK_CACHING)), final.body)
+
+
+def _of_selection(
+    method: bytes,
+    fields: Mapping[bytes, bytes],
+    selected: Selection,
+    treatment: Treatment,
+    now: int,
+    boundary: bytes,
+) -> Answer:
+    sent = selected.sent[1]
+    validators = _of_variant(sent.validators, selected.coding)
+    about = _about(selected, treatment)
+    if selected.status is not HTTPStatus.OK:  # a page that says so: no version of what was asked for
+        return _whole(method, sent, selected, about, Validators(None, None))
+    match judge(fields, validators, now):
         case Verdict.FAILED:
             return page(HTTPStatus.PRECONDITION_FAILED, method)
         case Verdict.NOT_MODIFIED:
-            return Answer(HTTPStatus.NOT_MODIFIED, _validators(found), ())
+            return Answer(HTTPStatus.NOT_MODIFIED, (*_validators(validators), *about), ())
     wanted = fields.get(b"range")
     # RFC 9110 section 14.2: Range is defined for GET only.
-    if wanted is not None and method == b"GET" and range_applies(fields, found.validators, now):
+    if wanted is not None and method == b"GET" and range_applies(fields, validators, now):
         try:
-            ranges = parse_ranges(wanted, found.size)
+            ranges = parse_ranges(wanted, sent.size)
         except Unsatisfiable:
             return page(
                 HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
                 method,
-                ((b"Content-Range", b"bytes */%d" % found.size),),
+                ((b"Content-Range", b"bytes */%d" % sent.size),),
             )
-        if ranges is not None and (some := _some_of(found, ranges, boundary)) is not None:
-            return some
-    return whole(found, method)
+        if ranges is not None:
+            common = (*_content(selected)[1:], *_validators(validators), *about, *_offers())
+            some = _some_of(sent.size, selected.found.content_type, ranges, common, boundary)
+            if some is not None:
+                return some
+    return _whole(method, sent, selected, about, validators)
 
 
-def whole(found: Representation, method: bytes) -> Answer:
-    """200 with all of it."""
+def _about(selected: Selection, treatment: Treatment) -> Headers:
+    """What is said of it that also a 304 must say (RFC 9110 section 15.4.5)."""
+    caching = selected.found.cache_control
+    if treatment.realm is not None:
+        # RFC 9111 section 3.5: what is not for everybody is not for a cache that all share.
+        caching = b"private, " + caching.removeprefix(b"public, ")
+    vary = ((b"Vary", b", ".join(selected.vary)),) if selected.vary else ()
+    return ((b"Cache-Control", caching), *vary)
+
+
+def _content(selected: Selection) -> Headers:
+    coding = ((b"Content-Encoding", selected.coding),) if selected.coding else ()
+    return ((b"Content-Type", selected.found.content_type), *coding)
+
+
+def _offers() -> Headers:
+    return ((b"Accept-Ranges", b"bytes"), NOSNIFF)
+
+
+def _whole(
+    method: bytes, sent: Representation, selected: Selection, about: Headers, validators: Validators
+) -> Answer:
+    """All of it."""
     headers = (
-        (b"Content-Type", found.content_type),
-        (b"Content-Length", b"%d" % found.size),
-        *_validators(found),
-        (b"Accept-Ranges", b"bytes"),
-        (b"X-Content-Type-Options", b"nosniff"),
+        *_content(selected),
+        (b"Content-Length", b"%d" % sent.size),
+        *_validators(validators),
+        *about,
+        *(_offers() if selected.status is HTTPStatus.OK else (NOSNIFF,)),
     )
-    body = (FileRange(0, found.size),) if method == b"GET" and found.size else ()
-    return Answer(HTTPStatus.OK, headers, body)
+    body = (FileRange(0, sent.size),) if method == b"GET" and sent.size else ()
+    return Answer(selected.status, headers, body)
 
 
-def _some_of(found: Representation, ranges: Sequence[FileRange], boundary: bytes) -> Answer | None:
+def _some_of(
+    size: int, content_type: bytes, ranges: Sequence[FileRange], common: Headers, boundary: bytes
+) -> Answer | None:
     """206, or None for what is better answered with the whole: many ranges, or ranges that sum up
     to more than the file, are an attack or a mistake (RFC 9110 section 14.2)."""
-    if len(ranges) > 1 and sum(part.length for part in ranges) > found.size:
+    if len(ranges) > 1 and sum(part.length for part in ranges) > size:
         return None
     parts = coalesce(ranges)
     if len(parts) == 1:
-        return _part(found, parts[0])
-    return _parts(found, parts, boundary) if len(parts) <= MOST_PARTS else None
+        headers = (
+            (b"Content-Type", content_type),
+            (b"Content-Length", b"%d" % parts[0].length),
+            (b"Content-Range", _content_range(parts[0], size)),
+            *common,
+        )
+        return Answer(HTTPStatus.PARTIAL_CONTENT, headers, (parts[0],))
+    return _parts(size, content_type, parts, common, boundary) if len(parts) <= MOST_PARTS else None
 
 
-def _parts(found: Representation, parts: Sequence[FileRange], boundary: bytes) -> Answer:
+def _parts(
+    size: int, content_type: bytes, parts: Sequence[FileRange], common: Headers, boundary: bytes
+) -> Answer:
     """Several parts (section 14.6). The body begins with CRLF, as those of nginx and Apache do:
     there are clients that wait for it for ever."""
     body: list[bytes | FileRange] = []
     for part in parts:
         head = b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: %b\r\n\r\n"
-        body += [head % (boundary, found.content_type, _content_range(found, part)), part]
+        body += [head % (boundary, content_type, _content_range(part, size)), part]
     body.append(b"\r\n--%b--\r\n" % boundary)
     length = sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in body)
     headers = (
         (b"Content-Type", b"multipart/byteranges; boundary=" + boundary),
         (b"Content-Length", b"%d" % length),
-        *_validators(found),
-        (b"Accept-Ranges", b"bytes"),
-        (b"X-Content-Type-Options", b"nosniff"),
+        *common,
     )
     return Answer(HTTPStatus.PARTIAL_CONTENT, headers, tuple(body))
 
 
-def _content_range(found: Representation, part: FileRange) -> bytes:
-    return b"bytes %d-%d/%d" % (part.offset, part.offset + part.length - 1, found.size)
+def _content_range(part: FileRange, size: int) -> bytes:
+    return b"bytes %d-%d/%d" % (part.offset, part.offset + part.length - 1, size)
 
 
-def _part(found: Representation, part: FileRange) -> Answer:
-    headers = (
-        (b"Content-Type", found.content_type),
-        (b"Content-Length", b"%d" % part.length),
-        (b"Content-Range", _content_range(found, part)),
-        *_validators(found),
-        (b"Accept-Ranges", b"bytes"),
-        (b"X-Content-Type-Options", b"nosniff"),
-    )
-    return Answer(HTTPStatus.PARTIAL_CONTENT, headers, (part,))
+def _of_variant(validators: Validators, coding: bytes) -> Validators:
+    """Each variant has a tag of its own (RFC 9110 section 8.8.3.3)."""
+    if validators.etag is None or not coding:
+        return validators
+    return Validators(b'%b-%b"' % (validators.etag[:-1], coding), validators.modified)
 
 
-def _validators(found: Representation) -> Headers:
-    return (
-        (b"ETag", found.validators.etag),
-        (b"Last-Modified", http_date(found.validators.modified)),
-    )
+def _validators(validators: Validators) -> Headers:
+    etag = () if validators.etag is None else ((b"ETag", validators.etag),)
+    modified = () if validators.modified is None else ((b"Last-Modified", http_date(validators.modified)),)
+    return (*etag, *modified)
 
 
 def page(status: HTTPStatus, method: bytes, headers: Headers = ()) -> Answer:
@@ -178,21 +214,10 @@ def page(status: HTTPStatus, method: bytes, headers: Headers = ()) -> Answer:
     )
 
 
-def options() -> Answer:
-    """What can be done here (RFC 9110 section 9.3.7)."""
-    return Answer(HTTPStatus.NO_CONTENT, ((b"Allow", ALLOW),), ())
+def options(allowed: Headers = ()) -> Answer:
+    """What can be done here (RFC 9110 section 9.3.7), and from which other origins."""
+    return Answer(HTTPStatus.NO_CONTENT, ((b"Allow", ALLOW), *allowed), ())
 
 
 def not_allowed(method: bytes) -> Answer:
     return page(HTTPStatus.METHOD_NOT_ALLOWED, method, ((b"Allow", ALLOW),))
-
-
-def _add_slash(target: bytes, method: bytes) -> Answer:
-    """To the same path with a slash. Relative to the root, so that it is right behind a proxy;
-    one slash at its front, and no backslash, which is one to a browser, or it would take the
-    first name for a host."""
-    path, mark, query = target.partition(b"?")
-    if path.endswith(b"/"):  # the index is itself a directory
-        return page(HTTPStatus.NOT_FOUND, method)
-    location = b"/" + path.lstrip(b"/").replace(b"\\", b"%5C") + b"/" + mark + query
-    return page(HTTPStatus.MOVED_PERMANENTLY, method, ((b"Location", location),))

@@ -1,6 +1,22 @@
 """Content types by the ending of a name."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 DEFAULT = b"application/octet-stream"
+PLAIN = b"text/plain; charset=utf-8"
+
+# Names without an ending that every browser can show, and whoever follows such a link wants to read.
+_BY_NAME: dict[bytes, bytes] = {
+    b"apple-app-site-association": b"application/json",
+    **dict.fromkeys(
+        (
+            b"authors", b"changelog", b"changes", b"cname", b"contributing", b"copying", b"dockerfile",
+            b"install", b"license", b"licence", b"makefile", b"news", b"notice", b"readme", b"todo",
+        ),
+        PLAIN,
+    ),
+}  # fmt: skip
 
 _BY_ENDING: dict[bytes, bytes] = {
     ending: kind.encode()
@@ -9,7 +25,10 @@ _BY_ENDING: dict[bytes, bytes] = {
         "text/css; charset=utf-8": (b"css",),
         "text/javascript; charset=utf-8": (b"js", b"mjs", b"cjs"),
         "text/plain; charset=utf-8": (
-            b"txt", b"text", b"log", b"conf", b"ini", b"toml", b"py", b"c", b"h", b"sh", b"diff", b"patch",
+            b"txt", b"text", b"log", b"conf", b"cfg", b"ini", b"toml", b"lock", b"py", b"c", b"h", b"cc",
+            b"cpp", b"hpp", b"rs", b"go", b"java", b"kt", b"rb", b"pl", b"lua", b"sql", b"sh", b"bash",
+            b"tsx", b"jsx", b"diff", b"patch", b"rst", b"tex", b"asc", b"sig", b"sha256", b"sha512", b"md5",
+            b"sum",
         ),
         "text/markdown; charset=utf-8": (b"md", b"markdown"),
         "text/csv; charset=utf-8": (b"csv",),
@@ -18,7 +37,7 @@ _BY_ENDING: dict[bytes, bytes] = {
         "text/vtt; charset=utf-8": (b"vtt",),
         "text/yaml; charset=utf-8": (b"yaml", b"yml"),
         "text/xml; charset=utf-8": (b"xml", b"xsl", b"xsd"),
-        "application/json": (b"json", b"map"),
+        "application/json": (b"json", b"map", b"topojson"),
         "application/ld+json": (b"jsonld",),
         "application/geo+json": (b"geojson",),
         "application/manifest+json": (b"webmanifest",),
@@ -33,6 +52,18 @@ _BY_ENDING: dict[bytes, bytes] = {
         "application/zstd": (b"zst",),
         "application/x-bzip2": (b"bz2",),
         "application/x-xz": (b"xz",),
+        "application/x-brotli": (b"br",),
+        "application/x-iso9660-image": (b"iso",),
+        "application/vnd.ms-excel": (b"xls",),
+        "application/vnd.ms-powerpoint": (b"ppt",),
+        "application/vnd.oasis.opendocument.presentation": (b"odp",),
+        "application/postscript": (b"ps", b"eps", b"ai"),
+        "application/x-bittorrent": (b"torrent",),
+        "application/vnd.pmtiles": (b"pmtiles",),
+        "application/vnd.sqlite3": (b"sqlite", b"sqlite3"),
+        "application/vnd.apache.parquet": (b"parquet",),
+        "application/xslt+xml": (b"xslt",),
+        "application/opensearchdescription+xml": (b"osdx",),
         "application/x-tar": (b"tar",),
         "application/x-7z-compressed": (b"7z",),
         "application/epub+zip": (b"epub",),
@@ -92,11 +123,14 @@ _BY_ENDING: dict[bytes, bytes] = {
 }  # fmt: skip
 
 
-def content_type(path: bytes) -> bytes:
-    """The type of what lies at this path.
+def content_type(path: bytes, overrides: Mapping[bytes, bytes] = MappingProxyType({})) -> bytes:
+    """The type of what lies at this path; the site's own types, by ending in lower case, go first.
 
     >>> content_type(b"lib/app.MJS")
     b'text/javascript; charset=utf-8'
     """
     name = path.rpartition(b"/")[2]
-    return _BY_ENDING.get(name.rpartition(b".")[2].lower(), DEFAULT) if b"." in name else DEFAULT
+    if b"." not in name.lstrip(b"."):
+        return _BY_NAME.get(name.lower(), DEFAULT)
+    ending = name.rpartition(b".")[2].lower()
+    return overrides.get(ending) or _BY_ENDING.get(ending, DEFAULT)

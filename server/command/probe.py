@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aio import Disk, Failed, Loaded, Means, Opened, Outcome, Service, Way
+from aio import Disk, Failed, Loaded, Look, Means, Opened, Outcome, Service, Way
 from server.files.content import SMALL
 from server.process.memory import default_budget, limit
 
@@ -111,7 +111,7 @@ def _limits() -> Iterator[Row]:
 
 def _open(service: Service, disk: Disk, root: int, path: bytes) -> Outcome:
     outcomes: list[Outcome] = []
-    disk.open(root, path, outcomes.append, load_limit=SMALL)
+    disk.open(root, path, outcomes.append, Look(load_limit=SMALL))
     with select.epoll() as epoll:
         epoll.register(service.eventfd, select.EPOLLIN)
         while not outcomes:

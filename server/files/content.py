@@ -12,7 +12,7 @@ OVERHEAD = 1024  # bytes that an entry costs beside its content, about
 class Holder(Protocol):
     """Somebody whose content is in memory, and who can let it go."""
 
-    content: bytes | None
+    content: tuple[bytes, ...] | None
 
     def let_go(self) -> None: ...
 
@@ -27,7 +27,7 @@ class Contents:
         self._holders: OrderedDict[Holder, int] = OrderedDict()
 
     def admit(self, holder: Holder) -> None:
-        size = OVERHEAD + len(holder.content or b"")
+        size = OVERHEAD + sum(map(len, holder.content or ()))
         self._holders[holder] = size
         self.admitted += 1
         self.held += size

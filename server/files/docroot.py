@@ -4,6 +4,10 @@ find() is the whole of it: an Entry, and whether it may be served at once becaus
 checked within the last second. If not, found() is called later. A check that the disk does
 not answer is waited for no longer than PATIENCE_SECONDS; then what is known is served, and
 it is counted.
+
+The root may be a link that is swapped for another one: what it names is looked up once a
+second, and when it is another directory, everything that was known is forgotten. What was
+asked of the old one is asked again of the new one, so that no answer is of both.
 """
 
 from __future__ import annotations
@@ -12,89 +16,43 @@ import errno
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import islice
-from typing import Protocol
 
-from aio import Disk, Facts, Failed, File, Loaded, Outcome, Request, Way
-from server.answer.plan import Answer, Directory, Found, Missing, Representation, represent
+from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened, Way
+from server.answer.caching import default_cache_control
+from server.answer.found import Found, Inventory, Missing, Representation
+from server.answer.negotiation import CODINGS
 from server.answer.types import content_type
 from server.files.content import SMALL, Contents
+from server.files.entry import UNAVAILABLE, Entry, Waiter, not_found, rewritten
+from server.files.inventory import Writing, Written
+from server.files.mounts import Mounts
+from server.files.root import Root
+from server.files.tags import Digests, validators, wants_digest
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
 CHECK_SECONDS = 0.5  # what is in use is checked so soon again, in the background
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
+LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
 OPEN_AT_ONCE = 128  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
-MOST_CROSSINGS = 16  # mounts inside a root with threads of their own
 
-STATUS_FOR_ERRNO = {
-    errno.ENOENT: HTTPStatus.NOT_FOUND,
-    errno.ENOTDIR: HTTPStatus.NOT_FOUND,
-    errno.ENAMETOOLONG: HTTPStatus.NOT_FOUND,
-    errno.ELOOP: HTTPStatus.NOT_FOUND,
-    errno.EXDEV: HTTPStatus.NOT_FOUND,  # a way out of the root
-    errno.EINVAL: HTTPStatus.NOT_FOUND,
-    errno.EACCES: HTTPStatus.FORBIDDEN,
-    errno.EPERM: HTTPStatus.FORBIDDEN,
-    errno.ENXIO: HTTPStatus.FORBIDDEN,  # not a regular file
-}
-UNAVAILABLE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY))
+Outcome = Opened | Loaded | Written | Failed
 
 
-class Waiter(Protocol):
-    def found(self, entry: Entry) -> None:
-        """The entry that was asked for. Only take note: this is no place to send from."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How the files beneath a root are looked up, and what is said of them."""
 
-
-class Dated(Protocol):
-    """A response head that lacks nothing but its date."""
-
-    def dated(self, date: bytes) -> bytes: ...
-
-
-class Entry:
-    """What is known of one path: a small file whole, an open file, or that there is none."""
-
-    __slots__ = (
-        "_alarmed", "_docroot", "check_started", "checked_at", "content", "disk", "error", "facts",
-        "file", "found", "path", "ready", "request", "used_at", "waiters",
-    )  # fmt: skip
-
-    def __init__(self, docroot: Docroot, path: bytes, disk: Disk, now: float) -> None:
-        self._docroot = docroot
-        self._alarmed = False
-        self.path = path
-        self.disk = disk
-        self.found: Found | None = None  # None: it is being opened for the first time
-        self.content: bytes | None = None
-        self.file: File | None = None
-        self.facts: Facts | None = None
-        self.error = 0
-        self.checked_at = now
-        self.used_at = now
-        self.check_started = 0.0  # 0: no check is under way
-        self.request: Request | None = None
-        self.waiters: dict[Waiter, None] = {}
-        self.ready: dict[tuple[bytes, bytes], tuple[Answer, Dated]] = {}  # by method and persistence
-
-    @property
-    def gone(self) -> bool:
-        """Whether it has been dropped since it was found, and its file with it."""
-        return self.facts is not None and self.content is None and self.file is None
-
-    def let_go(self) -> None:
-        self._docroot.drop(self)
-
-    def abandon(self, waiter: Waiter) -> None:
-        """The waiter has gone. What nobody waits for is not opened."""
-        self.waiters.pop(waiter, None)
-        if not self.waiters and self.found is None and self.request is not None:
-            self.request.cancel()
-            self.request = None
-            self._docroot.drop(self)
+    etag: str = "mtime"  # or "content" or "none"
+    links: Links = Links.WITHIN
+    prefix: bytes = b""  # under which the root is seen, with its slash
+    dotfiles: bool = False
+    types: tuple[tuple[bytes, bytes], ...] = ()  # by ending, before our own
 
 
 class Docroot:
@@ -102,21 +60,30 @@ class Docroot:
 
     def __init__(
         self,
-        root: int,
-        disk: Disk,
+        root: Root,
         another_disk: Callable[[bytes], Disk],
         contents: Contents,
+        digests: Digests,
+        terms: Terms,
         loop: Loop,
     ) -> None:
         self._root = root
-        self.disk = disk
-        disk.make_room = self._close_idle
-        self._another_disk = another_disk
+        self.disk = root.disk
+        self._mounts = Mounts(root.disk, another_disk, self._close_idle)
         self._contents = contents
+        self._digests = digests
+        self._terms = terms
+        self._types = dict(terms.types)
+        self._look = Look(
+            load_limit=SMALL,
+            links=terms.links,
+            endings=tuple(coding.ending for coding in CODINGS),
+            digest=terms.etag != "none",
+        )
+        self._look_across = replace(self._look, stay=False)
         self._loop = loop
-        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
-        self._crossings: dict[bytes, Disk] = {}
         self._stuck: set[Disk] = set()
         loop.every_second(self._sweep)
 
@@ -128,12 +95,17 @@ class Docroot:
     def open_files(self) -> int:
         return len(self._open_entries)
 
-    def find(self, path: bytes, waiter: Waiter) -> tuple[Entry, bool]:
-        """What is known of the path, and whether it may be served. If not, the waiter is told."""
+    def find(self, path: bytes, waiter: Waiter, inventory: Inventory | None = None) -> tuple[Entry, bool]:
+        """What is known of the path, or of the list of that directory, and whether it may be
+        served. If not, the waiter is told."""
         now = self._loop.now
-        entry = self._entries.get(path)
+        entry = self._entries.get(path if inventory is None else inventory)
+        if entry is not None and entry.version != self._root.version and entry.found is not None:
+            self.drop(entry)  # of a root that is no more
+            entry = None
         if entry is None:
-            entry = self._entries[path] = Entry(self, path, self._disk_for(path), now)
+            entry = Entry(self, path, self._mounts.disk_for(path), now, inventory)
+            self._entries[entry.key] = entry
             self._make_room()
             self._open(entry, self._opened)
         entry.used_at = now
@@ -151,94 +123,145 @@ class Docroot:
             self._count_stale(entry)
             return entry, True
         entry.waiters[waiter] = None
-        if not entry._alarmed:
-            entry._alarmed = True
+        if not entry.alarmed:
+            entry.alarmed = True
             self._loop.when_patience_ends(lambda: self._patience_ended(entry))
         return entry, False
 
     def drop(self, entry: Entry) -> None:
         """Forgets it; answers that are under way keep their file."""
-        if self._entries.get(entry.path) is entry:
-            del self._entries[entry.path]
+        if self._entries.get(entry.key) is entry:
+            del self._entries[entry.key]
         self._retire(entry)
 
     # --- opening ---
 
-    def _open(self, entry: Entry, done: Callable[[Entry, Outcome], None]) -> None:
-        entry.request = entry.disk.open(
-            self._root,
-            entry.path,
-            lambda outcome: self._routed(entry, outcome, done),
-            load_limit=SMALL,
-            stay=entry.disk is self.disk,
-        )
+    def _look_at(self, entry: Entry) -> Look:
+        return self._look if entry.disk is self.disk else self._look_across
 
-    def _routed(self, entry: Entry, outcome: Outcome, done: Callable[[Entry, Outcome], None]) -> None:
-        """Sends what lies on another mount to the disk of that mount."""
+    def _open(self, entry: Entry, done: Callable[[Entry, Outcome], None]) -> None:
+        version = self._root.version
+
+        def routed(outcome: Outcome | Listed) -> None:
+            self._routed(entry, outcome, done, version)
+
+        look = self._look_at(entry)
+        if entry.inventory is None:
+            entry.request = entry.disk.open(self._root.fd, entry.path, routed, look)
+        else:
+            order = entry.inventory.order
+            entry.request = entry.disk.list_directory(self._root.fd, entry.path, routed, look, order)
+
+    def _routed(
+        self,
+        entry: Entry,
+        outcome: Outcome | Listed,
+        done: Callable[[Entry, Outcome], None],
+        version: int,
+    ) -> None:
+        """Sends what lies on another mount to the disk of that mount, what was found beneath a
+        root that is no more to the one that is, and a directory to be written out."""
         self._stuck.discard(entry.disk)
+        if version != self._root.version:
+            if isinstance(outcome, Opened):
+                outcome.file.release()
+            elif isinstance(outcome, Listed):
+                outcome.records.release()
+            self._open(entry, done)
+            return
         if isinstance(outcome, Failed) and outcome.errno == errno.EXDEV and outcome.crossing:
-            disk = self._disk_across(entry.path[: outcome.crossing])
+            disk = self._mounts.disk_across(entry.path[: outcome.crossing])
             if disk is not None:
                 entry.disk = disk
                 self._open(entry, done)
                 return
             outcome = Failed(errno.ENOMEM)
+        if isinstance(outcome, Listed):
+            assert entry.inventory is not None
+            Writing(
+                outcome,
+                entry.inventory,
+                self._terms.dotfiles,
+                self._loop,
+                lambda written: done(entry, written),
+            )
+            return
         entry.request = None
         done(entry, outcome)
-
-    def _disk_across(self, prefix: bytes) -> Disk | None:
-        """The disk of the mount at this prefix: its own, or, where there are too many, any of them."""
-        if prefix not in self._crossings and len(self._crossings) < MOST_CROSSINGS:
-            try:
-                disk = self._another_disk(prefix)
-            except OSError:  # the service has all the groups, or the process all the threads, that it may
-                return next(iter(self._crossings.values()), None)
-            disk.make_room = self._close_idle
-            self._crossings[prefix] = disk
-        return self._crossings.get(prefix) or next(iter(self._crossings.values()))
-
-    def _disk_for(self, path: bytes) -> Disk:
-        for prefix, disk in self._crossings.items():
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/"):
-                return disk
-        return self.disk
 
     def _opened(self, entry: Entry, outcome: Outcome) -> None:
         self._learn(entry, outcome)
         self._tell(entry.waiters, entry)
         if entry.error in UNAVAILABLE:
             self.drop(entry)  # of the moment, not of the file
+        elif self._entries.get(entry.key) is not entry:
+            self._retire(entry)  # nobody waited for it to the end
 
     def _learn(self, entry: Entry, outcome: Outcome) -> None:
-        entry.checked_at = self._loop.now
+        entry.request = None
+        entry.version = self._root.version
+        entry.checked_at = entry.made_at = self._loop.now
         if isinstance(outcome, Failed):
             entry.error = outcome.errno
-            entry.found = self._not_found(entry, outcome.errno)
+            entry.found = self._not_found(outcome.errno)
             return
         entry.facts = outcome.facts
-        entry.found = self._representation(entry, outcome.facts)
-        if isinstance(outcome, Loaded):
-            entry.content = outcome.content
+        match outcome:
+            case Loaded():
+                if outcome.digest:
+                    self._digests.learn(outcome.facts.identity, outcome.digest)
+                entry.content = (outcome.content,)
+            case Written():
+                entry.content = outcome.pieces
+            case Opened():
+                entry.file = outcome.file
+                self._open_entries[entry] = None
+        entry.found = outcome.found if isinstance(outcome, Written) else self._represent(entry)
+        if entry.content is not None:
             self._contents.admit(entry)
-        else:
-            entry.file = outcome.file
-            self._open_entries[entry] = None
 
-    def _not_found(self, entry: Entry, error: int) -> Found:
-        if error == errno.EISDIR:
-            return Directory()
-        if error in UNAVAILABLE:
-            return Missing(HTTPStatus.SERVICE_UNAVAILABLE)
-        status = STATUS_FOR_ERRNO.get(error)
-        if status is None:
+    def _not_found(self, error: int) -> Found:
+        known = not_found(error)
+        if known is None:
             name = errno.errorcode.get(error, str(error))
             self.disk.service.count(f"open failed: {name}", f"a file could not be opened: {name}")
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return Missing(status)
+            return Missing(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return known
 
-    @staticmethod
-    def _representation(entry: Entry, facts: Facts) -> Representation:
-        return represent(facts.size, facts.mtime_ns, content_type(entry.path), time.time())
+    def _represent(self, entry: Entry) -> Representation:
+        facts = entry.facts
+        assert facts is not None
+        digest = b""
+        if wants_digest(facts, self._terms.etag):
+            digest = self._digests.of(facts.identity)
+            if not digest and entry.file is not None and self._digests.begin(facts.identity):
+                entry.disk.hash(
+                    self._root.fd,
+                    entry.path,
+                    lambda outcome: self._hashed(entry, facts, outcome),
+                    self._look_at(entry),
+                )
+        kind = content_type(entry.path, self._types)
+        return Representation(
+            facts.size,
+            validators(facts, self._terms.etag, digest, time.time()),
+            kind,
+            default_cache_control(self._terms.prefix + entry.path, kind),
+            tuple(coding.name for bit, coding in enumerate(CODINGS) if facts.siblings >> bit & 1),
+        )
+
+    def _hashed(self, entry: Entry, asked: Facts, outcome: Hashed | Failed) -> None:
+        self._digests.end(asked.identity)
+        if isinstance(outcome, Failed):
+            return  # it has no tag until it is opened again
+        self._digests.learn(outcome.facts.identity, outcome.digest)
+        if entry.facts is not None and entry.facts.identity == outcome.facts.identity:
+            self._say_anew(entry)
+
+    def _say_anew(self, entry: Entry) -> None:
+        """The bytes are the same, but not what is said of them."""
+        entry.found = self._represent(entry)
+        entry.ready.clear()
 
     # --- checking ---
 
@@ -247,29 +270,40 @@ class Docroot:
         if entry.facts is None:
             self._open(entry, self._reopened)
             return
+        version = self._root.version
         entry.request = entry.disk.check(
-            self._root,
+            self._root.fd,
             entry.path,
-            lambda facts: self._checked(entry, facts),
-            stay=entry.disk is self.disk,
+            lambda facts: self._checked(entry, facts, version),
+            self._look_at(entry),
         )
 
-    def _checked(self, entry: Entry, facts: Facts | Failed) -> None:
+    def _checked(self, entry: Entry, facts: Facts | Failed, version: int) -> None:
         self._stuck.discard(entry.disk)
         known = entry.facts
         assert known is not None
-        if isinstance(facts, Failed) or facts.identity != known.identity:
-            if isinstance(facts, Facts) and entry.file is not None and _rewritten(known, facts):
+        if version != self._root.version or isinstance(facts, Failed) or facts.identity != known.identity:
+            if isinstance(facts, Facts) and entry.file is not None and rewritten(known, facts):
                 entry.file.changed = True
             self._open(entry, self._reopened)
-        elif known.way is Way.BUFFERED_YOUNG and entry.disk.has_settled(known):
+            return
+        if entry.inventory is not None:
+            if self._loop.now - entry.made_at >= LIST_SECONDS:
+                self._open(entry, self._reopened)
+            else:
+                self._confirm(entry)
+            return
+        if known.way is Way.BUFFERED_YOUNG and entry.disk.has_settled(known):
             self._open(entry, self._reopened)
-        else:
-            found = entry.found
-            if isinstance(found, Representation) and found.validators.etag.startswith(b"W/"):
-                entry.found = self._representation(entry, known)
-                entry.ready.clear()
-            self._confirm(entry)
+            return
+        found = entry.found
+        assert isinstance(found, Representation)
+        if facts.siblings != known.siblings:
+            entry.facts = replace(known, siblings=facts.siblings)
+            self._say_anew(entry)
+        elif (found.validators.etag or b"").startswith(b"W/"):
+            self._say_anew(entry)
+        self._confirm(entry)
 
     def _confirm(self, entry: Entry) -> None:
         entry.request = None
@@ -281,17 +315,17 @@ class Docroot:
         if isinstance(outcome, Failed) and (outcome.errno == entry.error or outcome.errno in UNAVAILABLE):
             self._confirm(entry)
             return
-        new = Entry(self, entry.path, entry.disk, self._loop.now)
+        new = Entry(self, entry.path, entry.disk, self._loop.now, entry.inventory)
         self._learn(new, outcome)
-        if self._entries.get(entry.path) is entry:
-            self._entries[entry.path] = new
+        if self._entries.get(entry.key) is entry:
+            self._entries[entry.key] = new
         self._retire(entry)
         self._tell(entry.waiters, new)
-        if self._entries.get(entry.path) is not new:
+        if self._entries.get(entry.key) is not new:
             self._retire(new)
 
     def _patience_ended(self, entry: Entry) -> None:
-        entry._alarmed = False
+        entry.alarmed = False
         if entry.waiters and entry.found is not None:
             self._stuck.add(entry.disk)
             self._count_stale(entry)
@@ -326,7 +360,7 @@ class Docroot:
             return
         some = list(islice(self._entries.values(), SAMPLE))
         for entry in some:
-            self._entries.move_to_end(entry.path)
+            self._entries.move_to_end(entry.key)
         idle = [entry for entry in some if not entry.waiters]
         if idle:
             self.drop(min(idle, key=lambda entry: entry.used_at))
@@ -335,6 +369,7 @@ class Docroot:
         """Closes what is idle; checks what is being sent, so that an answer stops when its
         file has changed under it. Some entries a second: the rest come next time."""
         now = self._loop.now
+        self._root.follow()
         for entry in self._some_open():
             assert entry.file is not None
             if entry.file.users > 1:
@@ -356,13 +391,3 @@ class Docroot:
         for entry in some:
             self._open_entries.move_to_end(entry)
         return some
-
-
-def _rewritten(old: Facts, new: Facts) -> bool:
-    """Whether this is the same file with other bytes in what is being sent. A file that only
-    grew, or whose ctime alone is new (a link, a mode), is still good."""
-    return (
-        old.identity.device == new.identity.device
-        and old.identity.inode == new.identity.inode
-        and (new.size < old.size or (new.size == old.size and new.mtime_ns != old.mtime_ns))
-    )

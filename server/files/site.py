@@ -1,16 +1,35 @@
-"""Which root a path belongs to."""
+"""Sites by host; in each, which root a path belongs to and which rules."""
 
 from __future__ import annotations
 
-from server.files.docroot import Docroot, Entry, Waiter
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
-INDEX = b"index.html"
+from server.answer.found import Inventory, Place
+from server.answer.rules import Rule, Rulebook, Treatment
+from server.answer.search import Habits
+from server.files.docroot import Docroot
+from server.files.entry import Entry, Waiter
+from server.files.sitefiles import SiteFiles
+from server.loop import Loop
+
+MOST_PATHS = 16_384  # whose rules are remembered
+MOST_HOSTS = 1024  # names that were asked for
 
 
 class Site:
-    """Roots by the prefix of the path under which they are seen; the longest prefix wins."""
+    """Roots by the prefix of the path under which they are seen, the longest prefix first; and
+    rules, those of the configuration before those that lie in the root."""
 
-    def __init__(self, roots: dict[bytes, Docroot]) -> None:
+    def __init__(
+        self,
+        roots: dict[bytes, Docroot],
+        habits: Habits,
+        rules: Sequence[Rule],
+        loop: Loop,
+        report: Callable[[str], None],
+    ) -> None:
         self._main = roots[b""]
         self._mounts = sorted(
             ((prefix + b"/", docroot) for prefix, docroot in roots.items() if prefix),
@@ -18,16 +37,82 @@ class Site:
             reverse=True,
         )
         self.docroots = list(roots.values())
+        self.habits = habits
+        self._own_rules = tuple(rules)
+        self._follow(self._own_rules)
+        self.ready = False  # whether the rules in the root are known
+        SiteFiles(self._main, loop, self._learn, report)
 
-    def find(self, path: bytes, waiter: Waiter) -> tuple[Entry, bool]:
-        """As Docroot.find(); for a directory, its index."""
+    def find(self, place: Place, waiter: Waiter) -> tuple[Entry, bool]:
+        """As Docroot.find()."""
+        inventory = None
+        path = place
+        if isinstance(path, Inventory):
+            inventory, path = path, path.path
         docroot = self._main
         for prefix, mounted in self._mounts:
             if path.startswith(prefix):
                 docroot, path = mounted, path[len(prefix) :]
                 break
             if path == prefix[:-1]:  # the directory itself, without its slash
-                return mounted.find(b".", waiter)
-        if not path or path[-1] == 0x2F:
-            path += INDEX
-        return docroot.find(path, waiter)
+                docroot, path = mounted, b"."
+                break
+        if inventory is not None:
+            path = path.rstrip(b"/") or b"."
+        return docroot.find(path, waiter, inventory)
+
+    # --- rules, each question answered once for a path ---
+
+    def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
+        return self._detour(path, force=force)
+
+    def error_page(self, path: bytes, status: int) -> bytes | None:
+        return self.treatment(path, path).error_pages.get(status)
+
+    def treatment(self, path: bytes, file_path: bytes) -> Treatment:
+        """What the rules want for this path. Both have a leading slash."""
+        return self._treat(path, file_path)
+
+    def _learn(self, rules: Sequence[Rule]) -> None:
+        """The rules in the root are these by now."""
+        self._follow((*self._own_rules, *rules))
+        self.ready = True
+
+    def _follow(self, rules: Sequence[Rule]) -> None:
+        rulebook = Rulebook(rules)
+        self._treat = lru_cache(MOST_PATHS)(rulebook.treat)
+        self._detour = lru_cache(MOST_PATHS)(rulebook.detour)
+
+
+class Sites:
+    """The sites by the hosts that they are for; the first is for all other hosts."""
+
+    def __init__(self, sites: Sequence[tuple[Sequence[str], Site]]) -> None:
+        self.default = sites[0][1]
+        self.all = [site for _, site in sites]
+        self._by_name = {host.encode(): site for hosts, site in sites for host in hosts}
+        self._known: OrderedDict[bytes, Site] = OrderedDict()
+
+    def for_host(self, host: bytes) -> Site:
+        """The site for a Host field, port and all (RFC 9110 section 7.2)."""
+        if not self._by_name:
+            return self.default
+        site = self._known.get(host)
+        if site is None:
+            site = self._known[host] = self._search(host)
+            if len(self._known) > MOST_HOSTS:
+                self._known.popitem(last=False)
+        return site
+
+    def _search(self, host: bytes) -> Site:
+        name = host.lower()
+        if not name.endswith(b"]"):
+            name = name.rpartition(b":")[0] or name
+        name = name.rstrip(b".")
+        if name in self._by_name:
+            return self._by_name[name]
+        while b"." in name:  # the longest wildcard first
+            name = name.partition(b".")[2]
+            if b"*." + name in self._by_name:
+                return self._by_name[b"*." + name]
+        return self.default

@@ -9,24 +9,30 @@ import resource
 import select
 import signal
 import socket
+import time
 from dataclasses import asdict
+from pathlib import Path
 
-from aio import BLOCK, Disk, InLoopDisk, Means, Service
-from server.config import Config
+from aio import BLOCK, Disk, InLoopDisk, Links, Means, Service
+from server.config import Config, SiteConfig, open_directory
 from server.files.content import Contents
-from server.files.docroot import Docroot
-from server.files.site import Site
+from server.files.docroot import Docroot, Terms
+from server.files.root import Root
+from server.files.site import Site, Sites
+from server.files.tags import Digests
 from server.loop import Loop
 from server.observe.access import LineLog
 from server.observe.journal import Journal
 from server.process.memory import SMALL_FILES, default_budget
 from server.process.signals import Signals
 from server.wire.address import SocketName, address_of
+from server.wire.passwords import Passwords
 from server.wire.server import Server
 
 FILES_SHARE = 4  # of all descriptors, a disk's files may take one in so many
 DRAIN_SECONDS = 30.0
 GARBAGE_OBJECTS = 10_000  # made since the last collection, to make another one worth its while
+PREPARE_SECONDS = 2.0
 LEAVE_SECONDS = 1.0  # for the disk service's threads
 
 MEANS = {
@@ -39,7 +45,7 @@ MEANS = {
 class Worker:
     """One process's loop, its sockets, its disks."""
 
-    def __init__(self, config: Config, listeners: list[socket.socket], roots: dict[bytes, int]) -> None:
+    def __init__(self, config: Config, listeners: list[socket.socket]) -> None:
         self.config = config
         self.journal = Journal(2)
         self.addresses = [address_of(sock) for sock in listeners]
@@ -51,18 +57,18 @@ class Worker:
         )
         self.contents = Contents(budget // SMALL_FILES)
         self.disks: list[Disk] = []
-        self.site = Site(
-            {
-                prefix: self._docroot(root, str(directory))
-                for (prefix, directory), root in zip(config.roots.items(), roots.values(), strict=True)
-            }
-        )
+        self.digests = Digests()
+        self.sites = Sites([(site.hosts, self._site(site)) for site in config.sites])
+        realms = [rule.realm for site in config.sites for rule in site.rules if rule.realm is not None]
+        self.passwords = Passwords(self.loop, realms)
         self.log_journal: Journal | None = None
         access_log = None
         if config.log != "none":
             self.log_journal = Journal(1)
             access_log = LineLog(self.log_journal, self.loop, config.log)
-        self.server = Server(self.loop, self.site, listeners, self.journal.notice, access_log)
+        self.server = Server(
+            self.loop, self.sites, self.passwords, listeners, self.journal.notice, access_log
+        )
         self.loop.watch(self.service.eventfd, select.EPOLLIN, lambda _: self.service.reap())
         self.loop.before_waiting(self.service.flush)
         self.loop.every_second(self._mind_the_drain)
@@ -79,9 +85,19 @@ class Worker:
             },
         )
 
+    def prepare(self) -> None:
+        """Waits until the rules in the roots are known; not for a disk that does not answer."""
+        deadline = time.monotonic() + PREPARE_SECONDS
+        while not all(site.ready for site in self.sites.all) and time.monotonic() < deadline:
+            self.loop.turn()
+            if self.server.draining:
+                return
+        self.server.listen()
+
     def run(self) -> int:
         """Serves until it is told to stop; the exit status."""
-        self.loop.run()
+        if not self.server.draining:  # it may have been told to stop before it began
+            self.loop.run()
         self.server.close_listeners()
         self.server.drop_all()
         self.garbage += gc.collect()
@@ -90,6 +106,7 @@ class Worker:
         self._signals.close()
         for name in self._socket_names:
             name.remove()
+        self.passwords.close()
         asleep = self.service.close(LEAVE_SECONDS)
         if asleep:
             self.journal.notice(f"left while {asleep} calls to a disk had not come back")
@@ -131,8 +148,8 @@ class Worker:
                 }
                 for disk in self.disks
             ],
-            "entries": sum(docroot.entries for docroot in self.site.docroots),
-            "open_files": sum(docroot.open_files for docroot in self.site.docroots),
+            "entries": sum(docroot.entries for docroot in self._docroots),
+            "open_files": sum(docroot.open_files for docroot in self._docroots),
             "small_file_bytes": self.contents.held,
             "small_files_admitted": self.contents.admitted,
             "turns": {
@@ -150,12 +167,28 @@ class Worker:
     def report_state(self) -> None:
         self.journal.notice(f"state {json.dumps(self.state())}")
 
-    def _docroot(self, root: int, name: str) -> Docroot:
+    @property
+    def _docroots(self) -> list[Docroot]:
+        return [docroot for site in self.sites.all for docroot in site.docroots]
+
+    def _site(self, site: SiteConfig) -> Site:
+        roots = {prefix: self._docroot(site, prefix, path) for prefix, path in site.roots.items()}
+        return Site(roots, site.habits, site.rules, self.loop, self.journal.notice)
+
+    def _docroot(self, site: SiteConfig, prefix: bytes, path: Path) -> Docroot:
+        terms = Terms(
+            site.etag,
+            Links[site.symlinks.upper()],
+            prefix + b"/" if prefix else b"",
+            site.habits.dotfiles,
+            tuple(site.types.items()),
+        )
         return Docroot(
-            root,
-            self._disk(name),
-            lambda prefix: self._disk(f"{name}/{os.fsdecode(prefix)}"),
+            Root(open_directory(path), str(path), self._disk(str(path))),
+            lambda inner: self._disk(f"{path}/{os.fsdecode(inner)}"),
             self.contents,
+            self.digests,
+            terms,
             self.loop,
         )
 

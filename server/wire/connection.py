@@ -17,13 +17,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aio import Shrunk
-from server.answer.plan import KNOWN_METHODS, Answer, answer, not_allowed, options, page
+from server.answer.plan import KNOWN_METHODS, Answer, not_allowed, page
 from server.answer.ranges import FileRange
-from server.answer.target import BadTarget, path_of
-from server.files.docroot import Dated, Entry
+from server.answer.target import BadTarget
+from server.files.entry import Dated, Entry
+from server.wire.exchange import Exchange, allowed_here
 from server.wire.heads import Head, Refusal, Request, verdict
 from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, Source
+from server.wire.pace import Pace
 
 if TYPE_CHECKING:
     from server.wire.server import Server
@@ -36,9 +38,6 @@ HEAD_SECONDS = 20  # for all of a head, however it trickles in
 SEND_SECONDS = 60  # for the client to take anything
 LINGER_SECONDS = 2
 GONE_SECONDS = 15  # for a client that has shut its side, and may be gone, while a disk is waited for
-CONDITIONS = frozenset(
-    (b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
-)
 ERRORS = select.EPOLLERR | select.EPOLLHUP
 
 
@@ -52,8 +51,8 @@ class Connection:
     """A socket and what is between it and the files."""
 
     __slots__ = (
-        "_blocked", "_entry", "_found", "_half_closed", "_inbox", "_last", "_outbox", "_peer", "_phase",
-        "_queued", "_request", "_server", "_sock", "_watched", "deadline",
+        "_blocked", "_exchange", "_half_closed", "_inbox", "_last", "_outbox", "_pace", "_peer", "_phase",
+        "_queued", "_server", "_sock", "_watched", "deadline",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
@@ -63,9 +62,8 @@ class Connection:
         self._phase = Phase.OPEN
         self._inbox = Inbox()
         self._outbox: Outbox | None = None  # the answer that is leaving
-        self._request: Request | None = None  # the one that waits for its entry
-        self._entry: Entry | None = None  # what it waits for
-        self._found: Entry | None = None  # what was found meanwhile
+        self._exchange: Exchange | None = None  # the request that waits for its answer
+        self._pace: Pace | None = None
         self._last = False  # whether the connection ends with this answer
         self._half_closed = False
         self._blocked = False
@@ -85,7 +83,7 @@ class Connection:
                 self._receive()
             if mask & select.EPOLLOUT:
                 self._blocked = False
-                self._wake()
+                self.wake()
         except Exception as fault:
             self._server.fault(self, fault)
 
@@ -101,13 +99,8 @@ class Connection:
     def _proceed(self) -> int:
         if self._phase is not Phase.OPEN:
             return 0
-        if self._found is not None and self._request is not None:
-            request, entry = self._request, self._found
-            self._request = self._entry = self._found = None
-            if entry.gone:
-                self._begin(request)
-            else:
-                self._answer(request, entry)
+        if self._exchange is not None:
+            self._go_on(self._exchange)
         moved = self._send()
         if self.idle:
             self._serve()
@@ -123,16 +116,16 @@ class Connection:
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
-        return self._outbox is None and self._request is None
+        return self._outbox is None and self._exchange is None
 
     def drop(self) -> None:
         """Closes it now, whatever is under way."""
         if self._phase is Phase.CLOSED:
             return
         self._phase = Phase.CLOSED
-        if self._entry is not None:
-            self._entry.abandon(self)
-            self._entry = self._request = None
+        if self._exchange is not None:
+            self._exchange.abandon()
+            self._exchange = None
         if self._outbox is not None:
             self._log(self._outbox)
             self._outbox.close()
@@ -143,10 +136,11 @@ class Connection:
     # --- called by the files ---
 
     def found(self, entry: Entry) -> None:
-        self._found = entry
-        self._wake()
+        if self._exchange is not None:
+            self._exchange.found(entry)
+            self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """There is something to do, in a turn soon."""
         if not self._queued:
             self._queued = True
@@ -199,7 +193,7 @@ class Connection:
             else:
                 self._begin(judged)
         else:
-            self._wake()
+            self.wake()
         self._rest()
 
     # --- deciding ---
@@ -210,42 +204,36 @@ class Connection:
             self._answer_without_file(request)
             return
         try:
-            path = path_of(request.target)
+            self._exchange = exchange = Exchange(request, self._peer, self._server, self)
         except BadTarget as error:
             self._refuse(request.refused(HTTPStatus.BAD_REQUEST, str(error)))
             return
-        entry, at_once = self._server.site.find(path, self)
-        if at_once:
-            self._answer(request, entry)
-        else:
-            self._request = request
-            self._entry = entry
+        self._go_on(exchange)
+
+    def _go_on(self, exchange: Exchange) -> None:
+        """Answers, if what the answer depends on is known."""
+        reply = exchange.proceed(self._persistence(exchange.request))
+        if reply is None:
             self._wait_for_disk()
+            return
+        self._exchange = None
+        if reply.bandwidth is None:
+            self._pace = None
+        elif self._pace is None or self._pace.rate != reply.bandwidth:
+            self._pace = Pace(reply.bandwidth, self._server.loop.now)
+        self._put(exchange.request, reply.answer, reply.head, reply.entry)
 
     def _answer_without_file(self, request: Request) -> None:
         if request.method == b"OPTIONS":
-            self._put_page(request, options())
+            try:
+                self._put_page(request, allowed_here(request, self._server))
+            except BadTarget as error:
+                self._refuse(request.refused(HTTPStatus.BAD_REQUEST, str(error)))
         elif request.method in KNOWN_METHODS:
             self._last = True  # it may have a body, which nobody reads
             self._put_page(request, not_allowed(request.method))
         else:
             self._refuse(request.refused(HTTPStatus.NOT_IMPLEMENTED, "an unknown method"))
-
-    def _answer(self, request: Request, entry: Entry) -> None:
-        assert entry.found is not None
-        key = (request.method, self._persistence(request))
-        conditional = not CONDITIONS.isdisjoint(request.fields)
-        known = None if conditional else entry.ready.get(key)
-        if known is None:
-            second = self._server.second
-            decided = answer(
-                request.method, request.target, request.fields, entry.found, second, self._server.boundary
-            )
-            known = decided, Head(decided.status, decided.headers, key[1])
-            if not conditional and decided.status is HTTPStatus.OK:
-                entry.ready[key] = known
-        decided, head = known
-        self._put(request, decided, head, entry)
 
     def _persistence(self, asked: Request | Refusal) -> bytes:
         """What the Connection field must say, if anything (RFC 9112 section 9.3)."""
@@ -268,18 +256,19 @@ class Connection:
         """Lets the answer go: at once if it is all in memory, else when it is its turn."""
         source = None
         if entry is not None and entry.file is not None and decided.body:
-            source = Source(entry.disk, entry.file, self._wake)
+            source = Source(entry.disk, entry.file, self.wake)
         self._outbox = outbox = Outbox(asked, decided.status, head.dated(self._server.date()), source)
         for part in decided.body:
             if isinstance(part, FileRange) and entry is not None and entry.content is not None:
-                outbox.add(entry.content[part.offset : part.offset + part.length])
+                for piece in entry.pieces(part):
+                    outbox.add(piece)
             else:
                 outbox.add(part)
         self.deadline = self._server.loop.now + SEND_SECONDS
         if source is None:
             self._send()
         else:
-            self._wake()
+            self.wake()
 
     # --- out ---
 
@@ -289,6 +278,9 @@ class Connection:
         outbox = self._outbox
         moved = 0
         while outbox is not None and not outbox.empty and not self._blocked and moved < STEP_BYTES:
+            if self._pace is not None and self._pace.allowance(self._server.loop.now) <= 0:
+                self._rest_a_while(self._pace)
+                break
             try:
                 buffers = outbox.sendable()
             except (OSError, Shrunk) as error:
@@ -309,6 +301,8 @@ class Connection:
                 self.drop()
                 return moved
             moved += count
+            if self._pace is not None:
+                self._pace.spend(count)
         if outbox is not None and outbox.empty:
             self._outbox = None
             self._log(outbox)
@@ -316,7 +310,7 @@ class Connection:
         elif moved:
             self.deadline = self._server.loop.now + SEND_SECONDS
             if moved >= STEP_BYTES and not self._blocked:
-                self._wake()
+                self.wake()
         self._rest()
         return moved
 
@@ -327,6 +321,8 @@ class Connection:
             count = stream.send_to(self._sock.fileno())
             outbox.moved(count)
             return count
+        if self._pace is not None:
+            buffers = [buffers[0][: self._pace.allowance(self._server.loop.now)]]
         if len(buffers) == 1:
             count = self._sock.send(buffers[0])
             self._blocked = count < len(buffers[0])
@@ -335,6 +331,17 @@ class Connection:
             self._blocked = count < sum(map(len, buffers))
         outbox.sent(count)
         return count
+
+    def _rest_a_while(self, pace: Pace) -> None:
+        """It has had as much as it may have by now."""
+        if not pace.resting:
+            pace.resting = True
+            self._server.loop.when_patience_ends(self._rested)
+
+    def _rested(self) -> None:
+        if self._pace is not None:
+            self._pace.resting = False
+        self.wake()
 
     def _wait_for_disk(self) -> None:
         """The disk's time is not the client's fault. But one that has shut its side may be gone."""

@@ -14,7 +14,8 @@ from http import HTTPStatus
 
 import h11
 
-from server.answer.plan import KNOWN_METHODS, Headers
+from server.answer.headers import Headers
+from server.answer.plan import KNOWN_METHODS
 
 MOST_BYTES = 16 * 1024  # of a head
 MOST_LINE_BYTES = 8 * 1024  # of a request line: RFC 9112 section 3 recommends at least 8000

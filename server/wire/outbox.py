@@ -9,6 +9,8 @@ from aio import Disk, File, InLoopStream, Stream
 from server.answer.ranges import FileRange
 from server.wire.heads import Refusal, Request
 
+GATHERED_BYTES = 256 * 1024  # of pieces of memory that leave in one call
+
 Piece = memoryview | FileRange | Stream
 
 
@@ -68,9 +70,13 @@ class Outbox:
         Raises what Stream.view() raises.
         """
         buffers: list[memoryview] = []
+        gathered = 0
         for index, piece in enumerate(self._pieces):
             if isinstance(piece, memoryview):
                 buffers.append(piece)
+                gathered += len(piece)
+                if gathered >= GATHERED_BYTES:
+                    break
                 continue
             if isinstance(piece, FileRange):
                 # Only now, when it is its turn: an answer of many parts holds the slots of one.

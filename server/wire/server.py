@@ -10,10 +10,11 @@ import traceback
 from collections.abc import Callable
 
 from server.answer.dates import http_date
-from server.files.site import Site
+from server.files.site import Sites
 from server.loop import Loop
 from server.observe.access import AccessLog
 from server.wire.connection import Connection
+from server.wire.passwords import Passwords
 
 ACCEPTS_AT_ONCE = 64
 
@@ -24,13 +25,15 @@ class Server:
     def __init__(
         self,
         loop: Loop,
-        site: Site,
+        sites: Sites,
+        passwords: Passwords,
         listeners: list[socket.socket],
         report: Callable[[str], None],
         access_log: AccessLog | None = None,
     ) -> None:
         self.loop = loop
-        self.site = site
+        self.sites = sites
+        self.passwords = passwords
         self.access_log = access_log
         self.boundary = secrets.token_hex(16).encode()  # between the parts of an answer
         self.draining = False
@@ -43,8 +46,6 @@ class Server:
         self._connections: set[Connection] = set()
         self._date = b""
         self._date_second = 0
-        for sock in listeners:
-            self._watch(sock)
         loop.every_second(self._sweep)
 
     @property
@@ -63,6 +64,11 @@ class Server:
             self._date_second = second
             self._date = http_date(second)
         return self._date
+
+    def listen(self) -> None:
+        """From now on connections are accepted."""
+        for sock in self._listeners:
+            self._watch(sock)
 
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)

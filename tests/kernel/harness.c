@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,7 +27,7 @@
 #define NO_DESCRIPTOR 1000000
 #define CHECK(fact) ((fact) ? (void)0 : fail(#fact, __LINE__))
 
-enum kind { NOTHING, READ, BAD_READ, LOAD, OPEN, LOOK, MISSING, CLOSE, KINDS };
+enum kind { NOTHING, READ, BAD_READ, LOAD, OPEN, LOOK, MISSING, HASH, LIST, FOLLOW, CLOSE, KINDS };
 
 struct request {
     enum kind kind;
@@ -87,8 +89,18 @@ static int lowest_free_descriptor(void)
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-    if (number == SYS_openat2)
-        return openat((int)a, (const char *)b, (int)*(const uint64_t *)c);
+    if (number == SYS_openat2) {
+        const struct open_how *how = (const struct open_how *)c;
+        struct stat facts;
+        int links = how->resolve & RESOLVE_NO_SYMLINKS ? O_NOFOLLOW : 0;
+        int fd = openat((int)a, (const char *)b, (int)how->flags | links);
+        if (fd >= 0 && fstat(fd, &facts) == 0 && S_ISLNK(facts.st_mode)) {  /* as O_PATH has it */
+            close(fd);
+            errno = ELOOP;
+            return -1;
+        }
+        return fd;
+    }
     return __real_syscall(number, a, b, c, d, e, f);
 }
 #endif
@@ -113,7 +125,11 @@ static void asked(int tag, enum kind kind, int refused)
 
 static void ask_path(int tag, enum kind kind)
 {
-    const char *path = kind == MISSING ? "missing" : kind == OPEN ? "big" : "small";
+    static const char *const paths[KINDS] = {[MISSING] = "missing", [OPEN] = "big", [HASH] = "big",
+                                             [LIST] = ".", [FOLLOW] = "/nowhere"};
+    static const enum job_kind kinds[KINDS] = {[LOOK] = JOB_CHECK, [HASH] = JOB_HASH, [LIST] = JOB_LIST,
+                                               [FOLLOW] = JOB_FOLLOW};
+    const char *path = paths[kind] != NULL ? paths[kind] : "small";
     struct job *job = job_new(path, (uint32_t)strlen(path));
     struct group *group = any(2) ? native : threads;
     CHECK(job != NULL);
@@ -121,7 +137,13 @@ static void ask_path(int tag, enum kind kind)
     job->stay = any(2);
     job->want_direct = any(2);
     job->load_limit = kind == OPEN ? 0 : SMALL;
-    asked(tag, kind, kind == LOOK ? group_check(group, (uint64_t)tag, job) : group_open(group, (uint64_t)tag, job));
+    job->kind = kinds[kind];
+    job->links = any(3);
+    job->want_digest = any(2);
+    job->order = any(3);
+    job->descending = any(2);
+    memcpy(job->endings, ".x\0.link\0", 10);
+    asked(tag, kind, group_job(group, (uint64_t)tag, job));
 }
 
 static void ask_read(int tag, bool bad)
@@ -173,14 +195,19 @@ static void told_read(struct request *request, int64_t result)
 static void told_path(struct request *request, int64_t result, struct job *job)
 {
     CHECK(job != NULL);
-    if (request->kind == MISSING) {
+    if (request->kind == MISSING || request->kind == FOLLOW) {
         CHECK(result == -ENOENT);
+    } else if (request->kind == HASH) {
+        CHECK(result == BIG || result == -ECANCELED);
+    } else if (request->kind == LIST) {
+        CHECK((result == 0 && job->count >= 2 && job->content_size > 2 * RECORD_HEAD) || result == -ECANCELED);
     } else if (request->kind == OPEN) {
         CHECK(result >= 0 && job->facts.size == (uint64_t)BIG && job->content == NULL);
         int tag = free_request();  /* there is one: its own */
         asked(tag, CLOSE, group_close_file(any(2) ? native : threads, (uint64_t)tag, (int)result));
     } else {
         CHECK(result == (request->kind == LOAD ? SMALL : 0) && job->facts.size == SMALL);
+        CHECK(job->facts.siblings == (job->links == LINKS_DENY ? 1 : 3));
         if (request->kind == LOAD && !request->orphan)
             check_bytes(job->content, 0, SMALL);
     }
@@ -215,7 +242,7 @@ static void reap(bool wait)
 
 static void step(void)
 {
-    static const enum kind paths[] = {LOAD, OPEN, LOOK, MISSING};
+    static const enum kind paths[] = {LOAD, OPEN, LOOK, MISSING, HASH, LIST, FOLLOW};
     int tag = free_request();
     uint32_t what = any(16);
     if (what == 0 || tag < 0) {
@@ -225,7 +252,7 @@ static void step(void)
     } else if (what == 1) {
         reap(false);
     } else if (what < 6) {
-        ask_path(tag, paths[any(4)]);
+        ask_path(tag, paths[any(7)]);
     } else {
         ask_read(tag, what == 6);
     }
@@ -256,6 +283,9 @@ int main(int count, char **words)
     CHECK((root = open(words[1], O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0);
     make_file("big", BIG);
     make_file("small", SMALL);
+    make_file("small.x", 1);  /* its siblings */
+    (void)unlinkat(root, "small.link", 0);
+    CHECK(symlinkat("small.x", root, "small.link") == 0);
     CHECK((buffered = openat(root, "big", O_RDONLY | O_CLOEXEC)) >= 0);
     direct = openat(root, "big", O_RDONLY | O_CLOEXEC | O_DIRECT);  /* not on every file system */
     CHECK(direct >= 0 || (direct = openat(root, "big", O_RDONLY | O_CLOEXEC)) >= 0);

@@ -166,7 +166,6 @@ FAILURES = [
     ("/etc/passwd", errno.EXDEV),
     ("out", errno.EXDEV),
     ("out by folder/outside", errno.EXDEV),
-    ("absolute", errno.EXDEV),
     ("magic/etc/passwd", errno.EXDEV),
 ]
 

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from aio import BLOCK, Disk, Failed, File, Loaded, Opened, Outcome, Service, Stream
-from aio.disk import Request
+from aio import BLOCK, Disk, Failed, File, Loaded, Look, Opened, Outcome, Service, Stream
+from aio.request import Request
 from loadtest import disks
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench, tile
 
@@ -68,7 +68,7 @@ class Crowd:
                     case Failed():
                         assert path == "nothing"
 
-            self.requests.append(disk.open(self.root, path.encode(), opened, load_limit=LOAD_LIMIT))
+            self.requests.append(disk.open(self.root, path.encode(), opened, Look(load_limit=LOAD_LIMIT)))
 
     def check(self) -> None:
         disk = self.random.choice(self.disks)

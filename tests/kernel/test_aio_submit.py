@@ -161,7 +161,7 @@ def test_what_was_opened_for_nobody_is_closed_with_the_service(tmp_path):
     for tag in range(50):
         job = lib.job_new(b"file", 4)
         job.root = root
-        assert lib.group_open(group.group, tag, job) == 0
+        assert lib.group_job(group.group, tag, job) == 0
     group.close()
     assert os.listdir("/proc/self/fd") == before
     os.close(root)

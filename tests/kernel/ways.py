@@ -20,7 +20,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from aio import BLOCK, Disk, Failed, File, Loaded, Means, Opened, Outcome, Service, Stream
+from aio import BLOCK, Disk, Failed, File, Loaded, Look, Means, Opened, Outcome, Service, Stream
 
 SILENCE_MS = 30_000
 CHILD_SECONDS = 120  # a forked test that hangs is killed, and has failed
@@ -154,7 +154,7 @@ class Bench:
 
     def outcome(self, path: str, *, load_limit: int = 0, stay: bool = True) -> Outcome:
         got: list[Outcome] = []
-        self.disk.open(self.root, path.encode(), got.append, load_limit=load_limit, stay=stay)
+        self.disk.open(self.root, path.encode(), got.append, Look(load_limit=load_limit, stay=stay))
         self.until(lambda: bool(got))
         return got[0]
 

@@ -54,7 +54,9 @@ ON_PATHS = (
     "unlink", "touch",
 )  # fmt: skip
 ALLOWED_ON_FILES = {
-    ("server/cli.py", "os.open"): "the roots, before the loop begins",
+    ("server/config/directory.py", "os.open"): "the roots, before the loop begins",
+    ("server/config/file.py", "Path.read_bytes"): "the configuration, before the loop begins",
+    ("server/config/settings.py", "Path.exists"): "the configuration, before the loop begins",
     ("server/process/memory.py", "Path.read_text"): "/proc and /sys, before the loop begins",
     ("server/wire/address.py", "os.stat"): "the name of a UNIX socket, before the loop begins",
     ("server/wire/address.py", "os.unlink"): "the name of a UNIX socket, at the beginning and the end",

@@ -6,8 +6,12 @@ from server.answer.conditions import Validators, Verdict, judge, range_applies
 from server.answer.dates import http_date
 
 MODIFIED = 784111777
+NOW = MODIFIED + 100
 STRONG = Validators(b'"v1"', MODIFIED)
 WEAK = Validators(b'W/"v1"', MODIFIED)
+UNTAGGED = Validators(None, MODIFIED)
+UNDATED = Validators(b'"v1"', None)
+NEITHER = Validators(None, None)
 THEN, BEFORE, AFTER = (http_date(MODIFIED + seconds) for seconds in (0, -1, 1))
 FUTURE = http_date(MODIFIED + 10**9)
 PROCEED, NOT_MODIFIED, FAILED = Verdict.PROCEED, Verdict.NOT_MODIFIED, Verdict.FAILED
@@ -64,10 +68,19 @@ PROCEED, NOT_MODIFIED, FAILED = Verdict.PROCEED, Verdict.NOT_MODIFIED, Verdict.F
         ({b"if-match": b'"v1"', b"if-none-match": b'"v1"'}, STRONG, NOT_MODIFIED),
         ({b"if-unmodified-since": BEFORE, b"if-modified-since": THEN}, STRONG, FAILED),  # 2 before 4
         ({b"if-unmodified-since": THEN, b"if-none-match": b'"v1"'}, STRONG, NOT_MODIFIED),
+        # what is not known, or kept back, matches nothing and is no reason to refuse
+        ({b"if-match": b"*"}, NEITHER, PROCEED),
+        ({b"if-match": b'"v1"'}, UNTAGGED, FAILED),
+        ({b"if-none-match": b'"v1"'}, UNTAGGED, PROCEED),
+        ({b"if-none-match": b"*"}, NEITHER, NOT_MODIFIED),
+        ({b"if-none-match": b'"v2"', b"if-modified-since": THEN}, UNTAGGED, PROCEED),
+        ({b"if-modified-since": FUTURE}, UNDATED, PROCEED),  # 13.1.3: no modification date available
+        ({b"if-unmodified-since": BEFORE}, UNDATED, PROCEED),
+        ({b"if-modified-since": THEN}, UNTAGGED, NOT_MODIFIED),
     ],
 )
 def test_preconditions_are_judged_in_their_order(fields, validators, verdict):
-    assert judge(fields, validators) is verdict
+    assert judge(fields, validators, NOW) is verdict
 
 
 @pytest.mark.parametrize(
@@ -87,6 +100,11 @@ def test_preconditions_are_judged_in_their_order(fields, validators, verdict):
         (b"", STRONG, 100, False),
         (b'"v1", "v2"', STRONG, 100, False),  # not a list
         (b"*", STRONG, 100, False),
+        (b'"v1"', UNTAGGED, 100, False),
+        (THEN, UNTAGGED, 100, True),
+        (THEN, UNDATED, 100, False),
+        (b'"v1"', UNDATED, 100, True),
+        (b"", NEITHER, 100, False),
     ],
 )
 def test_a_range_applies_only_to_the_version_that_is_named(condition, validators, age, applies):

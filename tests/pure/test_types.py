@@ -23,9 +23,10 @@ MEDIA_TYPE = re.compile(rb"[a-z]+/[a-z0-9.+-]+(?:; charset=utf-8)?")
         (b"photo.avif", b"image/avif"),
         (b"font.woff2", b"font/woff2"),
         (b"film.mp4", b"video/mp4"),
-        (b"README", DEFAULT),
+        (b"README", b"text/plain; charset=utf-8"),
+        (b"nameless", DEFAULT),
         (b"", DEFAULT),
-        (b"v1.2/README", DEFAULT),  # the ending of a directory is not the file's
+        (b"v1.2/nameless", DEFAULT),  # the ending of a directory is not the file's
         (b"archive.tar.gz", b"application/gzip"),
         (b"x.unheard-of", DEFAULT),
         (b"trailing.", DEFAULT),

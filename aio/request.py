@@ -1,0 +1,78 @@
+"""What can be asked about a path, and the job that it is for C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from aio._kernel import ffi, lib
+from aio.file import Facts, Identity, Look, Way
+
+if TYPE_CHECKING:
+    from aio._kernel import Job
+
+
+class Kind(IntEnum):
+    """What is done with a path."""
+
+    OPEN = lib.JOB_OPEN
+    CHECK = lib.JOB_CHECK
+    HASH = lib.JOB_HASH
+    LIST = lib.JOB_LIST
+    FOLLOW = lib.JOB_FOLLOW
+
+
+# What goes before what, and what goes one by one.
+ORDER = (Kind.CHECK, Kind.FOLLOW, Kind.OPEN, Kind.LIST, Kind.HASH)
+ONE_BY_ONE = frozenset((Kind.LIST, Kind.HASH))
+ORDERS = {"name": lib.ORDER_NAME, "size": lib.ORDER_SIZE, "time": lib.ORDER_TIME}
+LOOK = Look()
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A job that waits for its turn, or is under way."""
+
+    kind: Kind
+    path: bytes
+    root: int
+    look: Look
+    tell: Callable[[Any], None]  # what it has come to, as the method says that was asked
+    leave: Callable[[Request], None]
+    order: tuple[str, bool] = ("name", False)
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more. What it opens, if it is under way, is closed again."""
+        self.cancelled = True
+        self.leave(self)
+
+
+def job_for(request: Request, *, direct: bool, settle_ns: int) -> Job:
+    """What C is to do. It is the caller's, and must be freed."""
+    job = lib.job_new(request.path, len(request.path))
+    if job == ffi.NULL:
+        raise MemoryError
+    look = request.look
+    job.kind = request.kind
+    job.root = request.root
+    job.stay = look.stay
+    job.links = look.links
+    job.load_limit = look.load_limit
+    job.want_direct = direct
+    job.want_digest = look.digest
+    job.settle_ns = settle_ns
+    job.endings = b"".join(ending + b"\0" for ending in look.endings)
+    key, job.descending = request.order
+    job.order = ORDERS[key]
+    return job
+
+
+def facts_of(job: Job) -> Facts:
+    facts = job.facts
+    identity = Identity(facts.device, facts.inode, facts.ctime_ns, facts.size)
+    return Facts(
+        identity, facts.mtime_ns, facts.mode, Way(facts.why_buffered), facts.offset_align, facts.siblings
+    )

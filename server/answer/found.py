@@ -1,0 +1,82 @@
+"""What the files say of a path, and what a search has made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import NamedTuple
+
+from server.answer.conditions import Validators
+from server.answer.listing import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """What a GET would send, and what is said of it."""
+
+    size: int
+    validators: Validators
+    content_type: bytes
+    cache_control: bytes
+    codings: tuple[bytes, ...] = ()  # in which it lies beside itself
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """There is nothing to send at this path: why, as a status."""
+
+    status: HTTPStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The path names a directory, and lacks the slash."""
+
+
+Found = Representation | Missing | Directory
+
+
+class Inventory(NamedTuple):
+    """A place: the list of what is in a directory."""
+
+    path: bytes
+    order: Order
+    json: bool
+
+
+Place = bytes | Inventory  # a path is decoded and has no leading slash
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One representation, and as what it is sent."""
+
+    place: Place
+    found: Representation
+    status: HTTPStatus = HTTPStatus.OK
+    coding: bytes = b""  # a content coding, in which `variant` is it
+    variant: Representation | None = None
+    variant_place: bytes = b""
+    vary: tuple[bytes, ...] = ()
+    fallback: bool = False  # sent in place of what was asked for
+
+    @property
+    def sent(self) -> tuple[Place, Representation]:
+        """Whose bytes they are."""
+        return (self.place, self.found) if self.variant is None else (self.variant_place, self.variant)
+
+    @property
+    def path(self) -> bytes:
+        """Of the file that is sent, or of its original."""
+        return self.place.path if isinstance(self.place, Inventory) else self.place
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """What was asked for is elsewhere."""
+
+    location: bytes  # a path with its leading slash, or a URL
+    status: HTTPStatus
+
+
+Result = Selection | Redirect | Missing

@@ -1,0 +1,3 @@
+"""Header fields, as they are written."""
+
+Headers = tuple[tuple[bytes, bytes], ...]

@@ -1,0 +1,198 @@
+"""What the owner wants for some paths: rules, and what those that match one path say together.
+
+Rules add up. A later one wins where only one can hold; headers are merged by name and never
+lost. Where a path must be guarded, a rule sees both the path that was asked for and that of
+the file that is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from server.answer.detour import Detour
+from server.answer.guard import Network, Realm
+from server.answer.headers import Headers
+from server.answer.pattern import Pattern
+
+MOST_TREATMENTS = 4096  # different ones
+TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+VALUE = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?|")
+# What frames a message, or says what it is, is not for rules.
+OURS = frozenset(
+    b"connection content-encoding content-length content-range date etag keep-alive te trailer "
+    b"transfer-encoding upgrade www-authenticate".split()
+)
+NOT_REMOVED = OURS - {b"etag"} | {b"vary"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is wanted for the paths that the pattern matches; None or empty: nothing is said."""
+
+    pattern: Pattern
+    source: str  # where it stands, for messages
+    set_headers: Headers = ()
+    add_headers: Headers = ()
+    join_headers: Headers = ()  # as _headers has it: those of one name make one field
+    remove_headers: tuple[bytes, ...] = ()  # lower case
+    cache_control: bytes | None = None
+    detour: Detour | None = None
+    error_pages: Mapping[int, bytes] = field(default_factory=dict)
+    cors: tuple[bytes, ...] | None = None
+    security: Headers = ()
+    realm: Realm | None = None
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+    bandwidth: int | None = None  # bytes per second for each connection
+    download: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Treatment:
+    """What all the rules for one path say together. Equal ones are the same object."""
+
+    set_headers: Headers = ()
+    add_headers: Headers = ()
+    remove_headers: frozenset[bytes] = frozenset()
+    cache_control: bytes | None = None
+    error_pages: Mapping[int, bytes] = field(default_factory=dict)
+    cors: tuple[bytes, ...] | None = None
+    realm: Realm | None = None
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
+    bandwidth: int | None = None
+    download: bool = False
+
+
+class Rulebook:
+    """All rules of a site, in order."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = _Index([rule for rule in rules if _says_more(rule)])
+        self._detours = {
+            force: _Index([rule for rule in rules if rule.detour is not None and rule.detour.force is force])
+            for force in (True, False)
+        }
+        self._treatments: dict[tuple[int, ...], Treatment] = {}
+
+    def treat(self, path: bytes, file_path: bytes) -> Treatment:
+        """For what was asked for as `path` and is the file at `file_path`."""
+        numbers = {number for number, _, _ in self._rules.matching(path)}
+        if file_path != path:
+            numbers |= {number for number, _, _ in self._rules.matching(file_path)}
+        matching = tuple(sorted(numbers))
+        known = self._treatments.get(matching)
+        if known is None:
+            if len(self._treatments) >= MOST_TREATMENTS:
+                self._treatments.clear()
+            rules = (self._rules.rules[number] for number in matching)
+            known = self._treatments[matching] = _merge(rules)
+        return known
+
+    def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
+        """Where the first rule that matches leads, and with which status."""
+        for _, rule, captured in self._detours[force].matching(path):
+            assert rule.detour is not None
+            if (to := rule.detour.target(path, captured)) is not None:
+                return to, rule.detour.status
+        return None
+
+
+class _Index:
+    """Rules by what their paths begin with: a site may have thousands of redirects, and most are
+    for one path each."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self._exact: dict[bytes, list[int]] = {}
+        self._first: dict[bytes | None, list[int]] = {}
+        for number, rule in enumerate(rules):
+            if (path := rule.pattern.exact) is not None:
+                self._exact.setdefault(path, []).append(number)
+            else:
+                self._first.setdefault(rule.pattern.first, []).append(number)
+
+    def matching(self, path: bytes) -> Iterator[tuple[int, Rule, Mapping[bytes, bytes]]]:
+        """In order, with what the pattern captured."""
+        some = self._exact.get(path, [])
+        if self._first:
+            first = path[1:].partition(b"/")[0]
+            some = sorted((*some, *self._first.get(first, ()), *self._first.get(None, ())))
+        for number in some:
+            rule = self.rules[number]
+            if (captured := rule.pattern.match(path)) is not None:
+                yield number, rule, captured
+
+
+def check_header(name: bytes, value: bytes) -> str | None:
+    """Why no rule can have this header; None if one can."""
+    shown = repr(name.decode("latin-1"))
+    if not TOKEN.fullmatch(name):
+        return f"{shown} is not the name of a header"
+    if name.lower() in OURS:
+        return f"{shown} is not for rules: the server itself writes it"
+    if not VALUE.fullmatch(value):
+        return f"the value of {shown} has a control character, or a blank at its end"
+    return None
+
+
+def check_removal(name: bytes) -> str | None:
+    """Why no rule can remove this header; None if one can."""
+    shown = repr(name.decode("latin-1"))
+    if not TOKEN.fullmatch(name):
+        return f"{shown} is not the name of a header"
+    return f"{shown} is not for rules: an answer needs it" if name.lower() in NOT_REMOVED else None
+
+
+def _says_more(rule: Rule) -> bool:
+    """Whether there is anything in it beside a detour."""
+    return bool(
+        rule.set_headers or rule.add_headers or rule.join_headers or rule.remove_headers
+        or rule.error_pages or rule.security or rule.realm or rule.allow or rule.deny
+    ) or any(
+        value is not None for value in (rule.cache_control, rule.cors, rule.bandwidth, rule.download)
+    )  # fmt: skip
+
+
+def _merge(rules: Iterable[Rule]) -> Treatment:
+    fields: dict[bytes, tuple[bytes, bytes]] = {}  # that are set
+    presets: dict[bytes, tuple[bytes, bytes]] = {}
+    joined: set[bytes] = set()
+    added: list[tuple[bytes, bytes]] = []
+    removed: set[bytes] = set()
+    pages: dict[int, bytes] = {}
+    last: dict[str, object] = {}
+    for rule in rules:
+        presets |= {name.lower(): (name, value) for name, value in rule.security}
+        for key in rule.remove_headers:
+            removed.add(key)
+            fields.pop(key, None)
+        for name, value in rule.set_headers:
+            fields[name.lower()] = (name, value)
+            removed.discard(name.lower())
+        for name, value in rule.join_headers:
+            key = name.lower()
+            if key in joined and key in fields:
+                value = fields[key][1] + b", " + value
+            fields[key] = (name, value)
+            joined.add(key)
+            removed.discard(key)
+        added += rule.add_headers
+        pages |= rule.error_pages
+        for said in ("cache_control", "cors", "realm", "bandwidth", "download"):
+            if (value := getattr(rule, said)) is not None:
+                last[said] = value
+        for said in ("allow", "deny"):
+            if value := getattr(rule, said):
+                last[said] = value
+    for name, _ in added:
+        presets.pop(name.lower(), None)
+    return Treatment(
+        set_headers=tuple((presets | fields).values()),
+        add_headers=tuple(added),
+        remove_headers=frozenset(removed),
+        error_pages=pages,
+        **last,  # type: ignore[arg-type]  # each is of the type that its rule has
+    )

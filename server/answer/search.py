@@ -1,0 +1,244 @@
+"""Where to look for what a path names, one place after the other.
+
+search() is a generator: it yields a place, is sent what was found there, and returns what is
+to be made of it. Whoever drives it asks the files; here is only the order of the questions.
+Paths are decoded and have no leading slash; a directory's ends in one, or is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import unquote_to_bytes
+
+from server.answer.found import (
+    Found,
+    Inventory,
+    Missing,
+    Place,
+    Redirect,
+    Representation,
+    Result,
+    Selection,
+)
+from server.answer.listing import order_of, wants_json
+from server.answer.negotiation import CODINGS, preferred
+
+INDEX = b"index.html"
+NOT_FOUND_PAGE = b"404.html"
+ENDING = b".html"
+NEVER = frozenset((b".git", b".hg", b".svn"))
+WELL_KNOWN = b".well-known"
+SITE_FILES = (b"_headers", b"_redirects")
+RESERVED = frozenset((*SITE_FILES, b"headrace.toml"))  # in the root: they are for us
+MOST_LEVELS = 8  # where a 404.html is looked for
+NAVIGATIONS = frozenset((b"document", b"iframe", b"frame"))
+NAVIGATION_FIELDS = (b"Sec-Fetch-Dest", b"Accept")
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a site does without being told by a rule."""
+
+    clean_urls: bool = True  # /about is about.html
+    spa: bool = False  # a navigation to nowhere gets /index.html
+    listing: bool = False  # a directory without an index is listed
+    dotfiles: bool = False  # names that begin with a dot are served
+
+
+Steps = Generator[Place, Found, Result]
+
+
+class Rules(Protocol):
+    """What the owner has laid down, as far as a search needs it."""
+
+    def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None: ...
+
+    def error_page(self, path: bytes, status: int) -> bytes | None: ...
+
+
+def hidden(path: bytes, dotfiles: bool) -> bool:
+    """Whether the path names something that is not for the public."""
+    if path in RESERVED:
+        return True
+    if b"/." not in path and not path.startswith(b"."):
+        return False
+    names = [name for name in path.split(b"/") if name.startswith(b".")]
+    if not NEVER.isdisjoint(names):
+        return True
+    return not dotfiles and any(name != WELL_KNOWN for name in names)
+
+
+def search(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits: Habits, rules: Rules) -> Steps:
+    """What to answer to a GET or HEAD of this target, whose path is `path`."""
+    if hidden(path, habits.dotfiles):
+        return (yield from failure(HTTPStatus.NOT_FOUND, path, fields, rules))
+    if detour := rules.detour(b"/" + path, force=True):
+        return (yield from _detour(detour, path, target, fields, habits, rules))
+    result = yield from _ordinary(path, target, fields, habits)
+    if not isinstance(result, Missing):
+        return result
+    if result.status is HTTPStatus.NOT_FOUND:
+        if detour := rules.detour(b"/" + path, force=False):
+            found = yield from _detour(detour, path, target, fields, habits, rules)
+            return replace(found, fallback=True) if isinstance(found, Selection) else found
+        if habits.spa and _is_navigation(fields):
+            shell = yield from _selected(INDEX, (yield INDEX), fields)
+            if isinstance(shell, Selection):
+                return replace(shell, fallback=True, vary=(*shell.vary, *NAVIGATION_FIELDS))
+    failed = yield from failure(result.status, path, fields, rules)
+    if habits.spa and isinstance(failed, Selection):
+        return replace(failed, vary=(*failed.vary, *NAVIGATION_FIELDS))
+    return failed
+
+
+def failure(status: HTTPStatus, path: bytes, fields: Mapping[bytes, bytes], rules: Rules) -> Steps:
+    """The site's own page for this status, or none."""
+    named = rules.error_page(b"/" + path, status.value)
+    if named is not None:
+        places = [named.lstrip(b"/")]
+    elif status is HTTPStatus.NOT_FOUND:
+        places = _pages_upward(path)
+    else:
+        places = []
+    for place in places:
+        found = yield place
+        if isinstance(found, Representation):
+            page = yield from _selected(place, found, fields)
+            if isinstance(page, Selection):
+                return replace(page, status=status)
+    return Missing(status)
+
+
+def _ordinary(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits: Habits) -> Steps:
+    """The file, or the index of the directory, at this path."""
+    if not path or path.endswith(b"/"):
+        return (yield from _directory(path, target, fields, habits))
+    found = yield path
+    if isinstance(found, Representation):
+        return (yield from _selected(path, found, fields))
+    if isinstance(found, Missing) and found.status is not HTTPStatus.NOT_FOUND:
+        return found
+    if habits.clean_urls:
+        page = yield path + ENDING
+        if isinstance(page, Representation):
+            return (yield from _selected(path + ENDING, page, fields))
+    return found if isinstance(found, Missing) else _with_slash(path, target)
+
+
+def _directory(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits: Habits) -> Steps:
+    found = yield path + INDEX
+    if isinstance(found, Representation):
+        return (yield from _selected(path + INDEX, found, fields))
+    if isinstance(found, Missing) and found.status is not HTTPStatus.NOT_FOUND:
+        return found
+    if habits.listing:
+        json = wants_json(fields.get(b"accept"))
+        place = Inventory(path, order_of(target.partition(b"?")[2]), json)
+        listed = yield place
+        if isinstance(listed, Representation):
+            return Selection(place, listed, vary=(b"Accept",))
+    if habits.clean_urls and path:
+        page = yield path[:-1] + ENDING
+        if isinstance(page, Representation):
+            return _without_slash(path, target)
+    return Missing(HTTPStatus.NOT_FOUND)
+
+
+def _selected(path: bytes, found: Found, fields: Mapping[bytes, bytes]) -> Steps:
+    """Which of its representations is sent (RFC 9110 section 12.5.3)."""
+    if not isinstance(found, Representation):
+        return found if isinstance(found, Missing) else Missing(HTTPStatus.NOT_FOUND)
+    accepted = fields.get(b"accept-encoding")
+    itself = Selection(path, found)
+    if not found.codings:
+        if accepted is None or preferred(accepted, ()):
+            return itself
+        return Missing(HTTPStatus.NOT_ACCEPTABLE)
+    vary = (b"Accept-Encoding",)
+    for name in preferred(accepted, found.codings):
+        ending = _ENDINGS.get(name)
+        if ending is None:
+            return replace(itself, vary=vary)
+        variant = yield path + ending
+        if isinstance(variant, Representation):
+            return replace(itself, coding=name, variant=variant, variant_place=path + ending, vary=vary)
+    if accepted is None or b"identity" in preferred(accepted, ()):
+        return replace(itself, vary=vary)
+    return Missing(HTTPStatus.NOT_ACCEPTABLE)
+
+
+_ENDINGS = {coding.name: coding.ending for coding in CODINGS}
+
+
+def _detour(
+    detour: tuple[bytes, int],
+    path: bytes,
+    target: bytes,
+    fields: Mapping[bytes, bytes],
+    habits: Habits,
+    rules: Rules,
+) -> Steps:
+    to, code = detour
+    status = HTTPStatus(code)
+    if code // 100 == 3:
+        return Redirect(_with_query(to, target.partition(b"?")[2]), status)
+    place = to.lstrip(b"/")
+    if hidden(place, habits.dotfiles):
+        return (yield from failure(HTTPStatus.NOT_FOUND, path, fields, rules))
+    result = yield from _ordinary(place, target, fields, habits)
+    if status is HTTPStatus.OK or not isinstance(result, Selection):
+        if isinstance(result, Missing):
+            return (yield from failure(result.status, path, fields, rules))
+        return result
+    return replace(result, status=status)
+
+
+def _is_navigation(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether somebody wants to see a page, and not a part of one (Fetch Metadata)."""
+    wanted_for = fields.get(b"sec-fetch-dest")
+    if wanted_for is not None:
+        return wanted_for in NAVIGATIONS
+    return b"text/html" in fields.get(b"accept", b"")
+
+
+def _pages_upward(path: bytes) -> list[bytes]:
+    """Where a 404.html could be: beside what is missing, and above, the nearest first."""
+    levels = path.split(b"/")[:-1]
+    levels = levels[:MOST_LEVELS]
+    return [b"/".join([*levels[:n], NOT_FOUND_PAGE]) for n in range(len(levels), -1, -1)]
+
+
+def _with_slash(path: bytes, target: bytes) -> Redirect:
+    """To the same path with a slash at its end; relative to it, so that it is right behind a proxy
+    that puts a prefix before it."""
+    raw, _, query = target.partition(b"?")
+    name = path.rpartition(b"/")[2]
+    if unquote_to_bytes(raw.rpartition(b"/")[2]) == name:
+        location = b"./" + _quoted(name) + b"/"
+    else:  # an encoded slash: what this is relative to is not what it names
+        location = b"/" + _quoted(path) + b"/"
+    return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
+
+
+def _without_slash(path: bytes, target: bytes) -> Redirect:
+    name = path.rstrip(b"/").rpartition(b"/")[2]
+    location = b"../" + _quoted(name)
+    return Redirect(_with_query(location, target.partition(b"?")[2]), HTTPStatus.MOVED_PERMANENTLY)
+
+
+def _with_query(location: bytes, query: bytes) -> bytes:
+    if not query or b"?" in location:
+        return location
+    before, mark, fragment = location.partition(b"#")
+    return before + b"?" + query + mark + fragment
+
+
+def _quoted(path: bytes) -> bytes:
+    return b"".join(_QUOTED[byte] for byte in path)
+
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/")
+_QUOTED = [bytes((n,)) if n in _PLAIN else b"%%%02X" % n for n in range(256)]

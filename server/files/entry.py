@@ -1,0 +1,147 @@
+"""What is known of one path beneath a root."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from aio import Disk, Facts, File, Request
+from server.answer.found import Directory, Found, Inventory, Missing
+from server.answer.plan import Answer
+from server.answer.ranges import FileRange
+from server.answer.rules import Treatment
+
+if TYPE_CHECKING:
+    from server.files.docroot import Docroot
+
+MOST_READY = 64  # answers that are kept ready for one path
+
+STATUS_FOR_ERRNO = {
+    errno.ENOENT: HTTPStatus.NOT_FOUND,
+    errno.ENOTDIR: HTTPStatus.NOT_FOUND,
+    errno.ENAMETOOLONG: HTTPStatus.NOT_FOUND,
+    errno.ELOOP: HTTPStatus.NOT_FOUND,
+    errno.EXDEV: HTTPStatus.NOT_FOUND,  # a way out of the root
+    errno.EINVAL: HTTPStatus.NOT_FOUND,
+    errno.EACCES: HTTPStatus.FORBIDDEN,
+    errno.EPERM: HTTPStatus.FORBIDDEN,
+    errno.ENXIO: HTTPStatus.FORBIDDEN,  # not a regular file
+}
+UNAVAILABLE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY))
+
+
+class Waiter(Protocol):
+    def found(self, entry: Entry) -> None:
+        """The entry that was asked for. Only take note: this is no place to send from."""
+
+
+class Dated(Protocol):
+    """A response head that lacks nothing but its date."""
+
+    def dated(self, date: bytes) -> bytes: ...
+
+
+class Manner(NamedTuple):
+    """Everything beside the entry itself that an answer to a plain request depends on."""
+
+    treatment: Treatment
+    method: bytes
+    persistence: bytes
+    status: HTTPStatus
+    coding: bytes
+    vary: tuple[bytes, ...]
+    fallback: bool
+    path: bytes  # of the original, whose name and type are told
+
+
+class Entry:
+    """A small file whole, an open file, the list of a directory, or that there is nothing."""
+
+    __slots__ = (
+        "_docroot", "alarmed", "check_started", "checked_at", "content", "disk", "error", "facts",
+        "file", "found", "inventory", "made_at", "path", "ready", "request", "used_at", "version", "waiters",
+    )  # fmt: skip
+
+    def __init__(
+        self, docroot: Docroot, path: bytes, disk: Disk, now: float, inventory: Inventory | None = None
+    ) -> None:
+        self._docroot = docroot
+        self.path = path
+        self.inventory = inventory  # what list it is, if it is one
+        self.disk = disk
+        self.found: Found | None = None  # None: it is being opened for the first time
+        self.content: tuple[bytes, ...] | None = None
+        self.file: File | None = None
+        self.facts: Facts | None = None
+        self.error = 0
+        self.made_at = now
+        self.version = 0  # of the root that it was found beneath
+        self.checked_at = now
+        self.used_at = now
+        self.check_started = 0.0  # 0: no check is under way
+        self.alarmed = False
+        self.request: Request | None = None
+        self.waiters: dict[Waiter, None] = {}
+        self.ready: dict[Manner, tuple[Answer, Dated]] = {}
+
+    @property
+    def key(self) -> bytes | Inventory:
+        """What it is remembered by."""
+        return self.path if self.inventory is None else self.inventory
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has been dropped since it was found, and its file with it."""
+        return self.facts is not None and self.content is None and self.file is None
+
+    def keep_ready(self, manner: Manner, answer: Answer, head: Dated) -> None:
+        if len(self.ready) >= MOST_READY:
+            self.ready.clear()
+        self.ready[manner] = answer, head
+
+    def pieces(self, part: FileRange) -> Sequence[bytes]:
+        """These bytes of the content that is in memory."""
+        assert self.content is not None
+        if len(self.content) == 1:
+            whole = self.content[0]
+            return (whole[part.offset : part.offset + part.length],)
+        chosen = []
+        at, end = 0, part.offset + part.length
+        for piece in self.content:
+            if at + len(piece) > part.offset and at < end:
+                chosen.append(piece[max(0, part.offset - at) : end - at])
+            at += len(piece)
+        return chosen
+
+    def let_go(self) -> None:
+        self._docroot.drop(self)
+
+    def abandon(self, waiter: Waiter) -> None:
+        """The waiter has gone. What nobody waits for is not opened."""
+        self.waiters.pop(waiter, None)
+        if not self.waiters and self.found is None and self.request is not None:
+            self.request.cancel()
+            self.request = None
+            self._docroot.drop(self)
+
+
+def not_found(error: int) -> Found | None:
+    """What an errno means to a client; None for one that nobody expects."""
+    if error == errno.EISDIR:
+        return Directory()
+    if error in UNAVAILABLE:
+        return Missing(HTTPStatus.SERVICE_UNAVAILABLE)
+    status = STATUS_FOR_ERRNO.get(error)
+    return None if status is None else Missing(status)
+
+
+def rewritten(old: Facts, new: Facts) -> bool:
+    """Whether this is the same file with other bytes in what is being sent. A file that only
+    grew, or whose ctime alone is new (a link, a mode), is still good."""
+    return (
+        old.identity.device == new.identity.device
+        and old.identity.inode == new.identity.inode
+        and (new.size < old.size or (new.size == old.size and new.mtime_ns != old.mtime_ns))
+    )

@@ -1,0 +1,69 @@
+"""One request's search through a site: asks its files, one place after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from server.answer.found import Place, Result, Selection
+from server.answer.search import Steps
+from server.files.entry import Entry, Waiter
+from server.files.site import Site
+
+
+class Inquiry:
+    """Ask proceed() until it has a result; if it has none, the waiter is told when to go on."""
+
+    __slots__ = ("_begin", "_entries", "_found", "_place", "_site", "_steps", "_waiter", "result")
+
+    def __init__(self, site: Site, begin: Callable[[], Steps], waiter: Waiter) -> None:
+        self._site = site
+        self._begin = begin
+        self._waiter = waiter
+        self._restart()
+
+    def _restart(self) -> None:
+        self._steps = self._begin()
+        self._entries: dict[Place, Entry] = {}
+        self._place: Place | None = None  # that is being looked at
+        self._found: Entry | None = None  # there, meanwhile
+        self.result: Result | None = None
+        self._go_on(None)
+
+    @property
+    def entry(self) -> Entry | None:
+        """Whose bytes are to be sent."""
+        return self._entries[self.result.sent[0]] if isinstance(self.result, Selection) else None
+
+    def found(self, entry: Entry) -> None:
+        self._found = entry
+
+    def proceed(self) -> Result | None:
+        while self.result is None:
+            assert self._place is not None
+            entry, self._found = self._found, None
+            if entry is None or entry.gone:
+                entry, at_once = self._site.find(self._place, self._waiter)
+                if not at_once:
+                    self._entries[self._place] = entry
+                    return None
+            self._entries[self._place] = entry
+            self._go_on(entry)
+        if self.entry is not None and self.entry.gone:  # while others were waited for
+            self._restart()
+            return self.proceed()
+        return self.result
+
+    def abandon(self) -> None:
+        """Nobody wants to know any more."""
+        if self.result is None and self._place in self._entries:
+            self._entries[self._place].abandon(self._waiter)
+
+    def _go_on(self, entry: Entry | None) -> None:
+        try:
+            if entry is None:
+                self._place = next(self._steps)
+            else:
+                assert entry.found is not None
+                self._place = self._steps.send(entry.found)
+        except StopIteration as end:
+            self.result = end.value

@@ -1,0 +1,109 @@
+"""The rules that lie in the root of a site, in `_headers` and `_redirects`.
+
+They are looked at once a second, as everything that is served, and read anew when they have
+changed: a few lines in each turn of the loop, for there may be thousands. Until then the old
+ones hold.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from itertools import chain, islice
+
+from aio import Identity
+from server.answer.found import Missing
+from server.answer.rules import Rule
+from server.answer.search import SITE_FILES
+from server.answer.sitefiles import Fault, Parsed, parse_headers, parse_redirects
+from server.files.docroot import Docroot
+from server.files.entry import Entry
+from server.loop import Loop
+
+LINES_AT_ONCE = 20  # half a millisecond
+ABSENT = Missing(HTTPStatus.NOT_FOUND)
+MOST_FAULTS = 20  # of one file, that are told
+PARSERS = dict(zip(SITE_FILES, (parse_headers, parse_redirects), strict=True))
+
+
+class SiteFiles:
+    """Follows both files and hands on the rules in them, first when both are known."""
+
+    def __init__(
+        self,
+        docroot: Docroot,
+        loop: Loop,
+        learn: Callable[[Sequence[Rule]], None],
+        report: Callable[[str], None],
+    ) -> None:
+        self._docroot = docroot
+        self._loop = loop
+        self._learn = learn
+        self._report = report
+        self._known: dict[bytes, Entry] = {}
+        self._read: list[Identity | None] | None = None  # the versions that were read last
+        self._reading: Parsed | None = None
+        self._rules: list[Rule] = []
+        self._faults = 0
+        self._error = 0  # that was told last
+        self._look()
+        loop.every_second(self._look)
+
+    def found(self, entry: Entry) -> None:
+        if entry.facts is None and entry.found != ABSENT:
+            # Rules that cannot be read may forbid something: the old ones hold, or none is served.
+            self._tell_once(entry)
+            return
+        self._known[entry.path] = entry
+        if len(self._known) == len(PARSERS) and self._reading is None:
+            versions = [self._version(path) for path in PARSERS]
+            if versions != self._read:
+                self._read = versions
+                self._reading = chain.from_iterable(map(self._parse, PARSERS))
+                self._rules = []
+                self._faults = 0
+                self._loop.ready(self)
+
+    def proceed(self) -> int:
+        """Reads a few more lines."""
+        assert self._reading is not None
+        some = list(islice(self._reading, LINES_AT_ONCE))
+        for parsed in some:
+            if isinstance(parsed, Fault):
+                self._tell(parsed)
+            elif parsed is not None:
+                self._rules.append(parsed)
+        if some:
+            self._loop.ready(self)
+        else:
+            self._reading = None
+            self._learn(self._rules)
+        return 0
+
+    def _look(self) -> None:
+        for path in PARSERS:
+            entry, at_once = self._docroot.find(path, self)
+            if at_once:
+                self.found(entry)
+
+    def _version(self, path: bytes) -> Identity | None:
+        facts = self._known[path].facts
+        return facts.identity if facts is not None else None
+
+    def _parse(self, path: bytes) -> Parsed:
+        entry = self._known[path]
+        if entry.content is not None:
+            yield from PARSERS[path](b"".join(entry.content))
+        elif entry.facts is not None:
+            yield Fault(path.decode(), f"not read: {entry.facts.size} bytes are too many")
+
+    def _tell_once(self, entry: Entry) -> None:
+        if entry.error != self._error:
+            self._error = entry.error
+            self._report(f"{entry.path.decode()}: cannot be read: {os.strerror(entry.error)}")
+
+    def _tell(self, fault: Fault) -> None:
+        self._faults += 1
+        if self._faults <= MOST_FAULTS:
+            self._report(f"{fault.source}: {fault.why}")

@@ -1,0 +1,69 @@
+"""What is said of a file's version: its tag and its date.
+
+By default the tag is made of the file's size and mtime. Images and reproducible builds give
+every file the same mtime, long ago: a date like that tells nothing, and would give a false 304
+after the next deploy. Such files get a tag of their content and no date.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from aio import Facts, Identity
+from server.answer.conditions import Validators
+
+TIMELESS_BEFORE = 315_705_600  # 1980-01-03: the epochs of Unix and of ZIP, in any time zone
+YOUNG_SECONDS = 2  # a file may change again within the grain of its mtime
+MOST_DIGESTS = 65_536
+
+
+class Digests:
+    """Digests of contents, by the version of the file that they are of."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Identity, bytes] = OrderedDict()
+        self._under_way: set[Identity] = set()
+
+    def of(self, identity: Identity) -> bytes:
+        """The digest, or nothing if it is not known."""
+        return self._known.get(identity, b"")
+
+    def begin(self, identity: Identity) -> bool:
+        """Whether it is to be computed now, because nobody does so already."""
+        if identity in self._under_way:
+            return False
+        self._under_way.add(identity)
+        return True
+
+    def end(self, identity: Identity) -> None:
+        self._under_way.discard(identity)
+
+    def learn(self, identity: Identity, digest: bytes) -> None:
+        self._known[identity] = digest
+        self._known.move_to_end(identity)
+        if len(self._known) > MOST_DIGESTS:
+            self._known.popitem(last=False)
+
+
+def wants_digest(facts: Facts, etag: str) -> bool:
+    """Whether the tag of this file is to be made of its content."""
+    return etag == "content" or (etag == "mtime" and _is_timeless(facts))
+
+
+def validators(facts: Facts, etag: str, digest: bytes, now: float) -> Validators:
+    """`etag` is how the site wants its tags: "mtime", "content" or "none". A tag of the mtime is
+    weak as long as the file could change again without a new one (RFC 9110 section 8.8.1); a
+    date that is still to come is not told (section 8.8.2.1)."""
+    seconds = facts.mtime_ns // 1_000_000_000
+    modified = None if _is_timeless(facts) or seconds > now else seconds
+    tag: bytes | None = None
+    if wants_digest(facts, etag):
+        tag = b'"%s"' % digest.hex().encode() if digest else None
+    elif etag == "mtime":
+        weak = b"W/" if now - facts.mtime_ns / 1e9 < YOUNG_SECONDS else b""
+        tag = b'%s"%x-%x"' % (weak, facts.mtime_ns, facts.size)
+    return Validators(tag, modified)
+
+
+def _is_timeless(facts: Facts) -> bool:
+    return facts.mtime_ns < TIMELESS_BEFORE * 1_000_000_000

@@ -1,0 +1,174 @@
+"""A request on its way to its answer: found, guarded, decided.
+
+First the files are asked what there is; then, whatever there is, whether this client may have
+it; then it is decided how it is sent. Rules that guard a path see both the path that was asked
+for and that of the file that was found, so that no other name leads around them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from server.answer.cors import preflight
+from server.answer.found import Missing, Selection
+from server.answer.guard import admits, challenge, credentials
+from server.answer.plan import Answer, answer, options
+from server.answer.rules import Treatment
+from server.answer.search import failure, search
+from server.answer.target import path_of
+from server.files.entry import Dated, Entry, Manner, Waiter
+from server.files.inquiry import Inquiry
+from server.wire.heads import Head, Request
+from server.wire.passwords import Judgement, Ticket
+
+if TYPE_CHECKING:
+    from server.wire.server import Server
+
+CONDITIONS = frozenset(
+    (b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
+)
+SOON = (b"Retry-After", b"1")  # seconds
+
+
+class Reply(NamedTuple):
+    """An answer that can leave."""
+
+    answer: Answer
+    head: Dated
+    entry: Entry | None  # whose bytes its ranges are
+    bandwidth: int | None  # bytes per second
+
+
+class Client(Waiter, Protocol):
+    """Who waits for the reply."""
+
+    def wake(self) -> None:
+        """There is something to do, in a turn soon."""
+
+
+class Exchange:
+    """Ask proceed() until it has a reply; if it has none, the waiter is told when to go on."""
+
+    __slots__ = (
+        "_guarded", "_inquiry", "_path", "_peer", "_server", "_site", "_ticket", "_treatment",
+        "_waiter", "request",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, peer: str, server: Server, waiter: Client) -> None:
+        """Raises BadTarget."""
+        self.request = request
+        self._peer = peer
+        self._server = server
+        self._waiter = waiter
+        self._site = site = server.sites.for_host(request.host)
+        self._path = path = path_of(request.target)
+        self._inquiry = Inquiry(
+            site, partial(search, path, request.target, request.fields, site.habits, site), waiter
+        )
+        self._treatment: Treatment | None = None  # as soon as it is known what was found
+        self._guarded = False
+        self._ticket: Ticket | None = None  # while a password is being checked
+
+    def found(self, entry: Entry) -> None:
+        self._inquiry.found(entry)
+
+    def abandon(self) -> None:
+        """The client has gone."""
+        self._inquiry.abandon()
+        if self._ticket is not None:
+            self._ticket.cancel()
+
+    def proceed(self, persistence: bytes) -> Reply | None:
+        """`persistence` is what the Connection field is to say."""
+        if not self._site.ready:  # its rules are not known, and may forbid what was asked for
+            return self._unavailable(persistence)
+        result = self._inquiry.proceed()
+        if result is None:
+            return None
+        if not self._guarded:
+            file_path = b"/" + (result.path if isinstance(result, Selection) else self._path)
+            self._treatment = self._site.treatment(b"/" + self._path, file_path)
+            refusal = self._guard(self._treatment)
+            if self._ticket is not None:
+                return None
+            self._guarded = True
+            if refusal is not None:
+                begin = partial(failure, refusal, self._path, self.request.fields, self._site)
+                self._inquiry = Inquiry(self._site, begin, self._waiter)
+                return self.proceed(persistence)
+        return self._reply(persistence)
+
+    def _guard(self, treatment: Treatment) -> HTTPStatus | None:
+        """Why this client may not have it; None if it may, or as long as that is being found out."""
+        if not admits(self._peer, treatment.allow, treatment.deny):
+            return HTTPStatus.FORBIDDEN
+        if treatment.realm is None:
+            return None
+        known = credentials(self.request.fields)
+        if known is None:
+            return HTTPStatus.UNAUTHORIZED
+        ticket, self._ticket = self._ticket, None
+        if ticket is None:
+            ticket = self._server.passwords.check(treatment.realm, *known, self._waiter.wake)
+        match ticket.judgement:
+            case Judgement.PENDING:
+                self._ticket = ticket
+                return None
+            case Judgement.RIGHT:
+                return None
+            case Judgement.WRONG:
+                return HTTPStatus.UNAUTHORIZED
+            case Judgement.BUSY:
+                return HTTPStatus.SERVICE_UNAVAILABLE
+
+    def _reply(self, persistence: bytes) -> Reply:
+        result, entry, treatment = self._inquiry.result, self._inquiry.entry, self._treatment
+        assert result is not None
+        assert treatment is not None
+        request = self.request
+        manner = None
+        if isinstance(result, Selection) and self._is_plain(treatment):
+            assert entry is not None
+            manner = Manner(
+                treatment, request.method, persistence, result.status, result.coding, result.vary,
+                result.fallback, result.path,
+            )  # fmt: skip
+            if known := entry.ready.get(manner):
+                return Reply(*known, entry, treatment.bandwidth)
+        decided = answer(
+            request.method, request.fields, result, treatment, self._server.second, self._server.boundary
+        )
+        if decided.status is HTTPStatus.UNAUTHORIZED and treatment.realm is not None:
+            field = (b"WWW-Authenticate", challenge(treatment.realm))
+            decided = replace(decided, headers=(*decided.headers, field))
+        elif decided.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            decided = replace(decided, headers=(*decided.headers, SOON))
+        head = Head(decided.status, decided.headers, persistence)
+        if manner is not None and entry is not None and decided.status is not HTTPStatus.UNAUTHORIZED:
+            entry.keep_ready(manner, decided, head)
+        return Reply(decided, head, entry, treatment.bandwidth)
+
+    def _is_plain(self, treatment: Treatment) -> bool:
+        """Whether everybody who asks so gets the same answer."""
+        fields = self.request.fields
+        return CONDITIONS.isdisjoint(fields) and (treatment.cors is None or b"origin" not in fields)
+
+    def _unavailable(self, persistence: bytes) -> Reply:
+        nothing = Missing(HTTPStatus.SERVICE_UNAVAILABLE)
+        treatment = self._site.treatment(b"/" + self._path, b"/" + self._path)
+        decided = answer(self.request.method, self.request.fields, nothing, treatment, self._server.second)
+        decided = replace(decided, headers=(*decided.headers, SOON))
+        return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
+
+
+def allowed_here(request: Request, server: Server) -> Answer:
+    """The answer to OPTIONS: to `*`, to a preflight of another origin's, or to whoever asks."""
+    if request.target == b"*":
+        return options()
+    site = server.sites.for_host(request.host)
+    path = b"/" + path_of(request.target)
+    origins = site.treatment(path, path).cors
+    return options((preflight(origins, request.fields) or ()) if origins is not None else ())
