@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from server.answer.dates import http_date
 from server.answer.listing_style import STYLE
-from server.answer.negotiation import _weights
+from server.answer.negotiation import weights_of
 
 KEYS = ("name", "size", "time")
 ROWS_AT_ONCE = 100  # in a piece; making one takes a third of a millisecond
@@ -71,7 +71,7 @@ def wants_json(accept: bytes | None) -> bool:
     """
     if accept is None:
         return False
-    weights = _weights(CHARSET.sub(b"", accept).replace(b"/", SLASH))
+    weights = weights_of(CHARSET.sub(b"", accept).replace(b"/", SLASH))
     json, html = (_weight(weights, *media) for media in ((b"application", b"json"), (b"text", b"html")))
     return json[0] > 0 and json > html
 

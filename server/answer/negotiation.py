@@ -29,7 +29,7 @@ def preferred(accept_encoding: bytes | None, available: Sequence[bytes]) -> list
     """
     if accept_encoding is None:
         return [IDENTITY]
-    weights = _weights(accept_encoding)
+    weights = weights_of(accept_encoding)
     others = weights.get(ANY)
     choices: list[tuple[float, bytes]] = []
     for coding in CODINGS:
@@ -44,7 +44,7 @@ def preferred(accept_encoding: bytes | None, available: Sequence[bytes]) -> list
     return [name for _, name in sorted(choices, key=lambda choice: -choice[0])]
 
 
-def _weights(accept_encoding: bytes) -> dict[bytes, float]:
+def weights_of(accept_encoding: bytes) -> dict[bytes, float]:
     """The weight of each coding that is named. An element that cannot be read says nothing."""
     weights: dict[bytes, float] = {}
     for element in accept_encoding.split(b",", MOST_ELEMENTS)[:MOST_ELEMENTS]:

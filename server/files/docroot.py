@@ -176,6 +176,7 @@ class Docroot:
                 self._open(entry, done)
                 return
             outcome = Failed(errno.ENOMEM)
+        entry.request = None
         if isinstance(outcome, Listed):
             assert entry.inventory is not None
             Writing(
@@ -186,7 +187,6 @@ class Docroot:
                 lambda written: done(entry, written),
             )
             return
-        entry.request = None
         done(entry, outcome)
 
     def _opened(self, entry: Entry, outcome: Outcome) -> None:
