@@ -28,7 +28,6 @@ UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 NO_SIZE = "\u2013"
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # the years 1 and 9999, in seconds since the epoch
 CHARSET = re.compile(rb';[ \t]*charset="?utf-8"?', re.IGNORECASE)  # a parameter that both our types fit
-SLASH = b"|"  # in its place: a character that tokens may have and media types do not
 
 # HTML standard section 13.1.3: text has no control characters and no noncharacters. And those of
 # Unicode's bidirectional algorithm (UAX #9 section 2) that overrule how text would run by itself.
@@ -71,7 +70,7 @@ def wants_json(accept: bytes | None) -> bool:
     """
     if accept is None:
         return False
-    weights = weights_of(CHARSET.sub(b"", accept).replace(b"/", SLASH))
+    weights = weights_of(CHARSET.sub(b"", accept))
     json, html = (_weight(weights, *media) for media in ((b"application", b"json"), (b"text", b"html")))
     return json[0] > 0 and json > html
 
@@ -79,7 +78,7 @@ def wants_json(accept: bytes | None) -> bool:
 def _weight(weights: dict[bytes, float], kind: bytes, subtype: bytes) -> tuple[float, int]:
     """The weight of a media type and how exactly it is named; the most exact range counts."""
     for exactness, media_range in ((2, (kind, subtype)), (1, (kind, b"*")), (0, (b"*", b"*"))):
-        weight = weights.get(SLASH.join(media_range))
+        weight = weights.get(b"/".join(media_range))
         if weight is not None:
             return weight, exactness
     return 0.0, 0
@@ -90,24 +89,37 @@ def render(
 ) -> Iterator[bytes]:
     """The list of the directory `path`, which is decoded, has no leading slash, and is empty or
     ends in one; in pieces of at most ROWS_AT_ONCE of the `count` records, in their order."""
-    write: Callable[[Described], str]
-    if json:
-        head, write, between, tail = "[\n", _json_row, ",\n", "\n]\n"
-    else:
-        head, write, between, tail = _head(path, count, order), _html_row, "\n", TAIL
-    yield head.encode()
+    return _json(records) if json else _html(path, records, count, order)
+
+
+def _json(records: Iterable[Described]) -> Iterator[bytes]:
+    yield b"[\n"
+    lead = ""
+    for rows in _batches(records, _json_row):
+        yield (lead + ",\n".join(rows)).encode()
+        lead = ",\n"
+    yield b"\n]\n"
+
+
+def _html(path: bytes, records: Iterable[Described], count: int, order: Order) -> Iterator[bytes]:
+    """Each piece is a body of the table: browsers lay out only those that can be seen."""
+    yield _head(path, count, order).encode()
+    for rows in _batches(records, _html_row):
+        yield ("<tbody>\n" + "".join(rows)).encode()
+    yield TAIL
+
+
+def _batches(records: Iterable[Described], write: Callable[[Described], str]) -> Iterator[list[str]]:
     rows: list[str] = []
     size = 0
-    lead = ""
     for record in records:
         rows.append(write(record))
         size += len(record[0])
         if len(rows) == ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
-            yield (lead + between.join(rows)).encode()
-            rows, size, lead = [], 0, between
+            yield rows
+            rows, size = [], 0
     if rows:
-        yield (lead + between.join(rows)).encode()
-    yield tail.encode()
+        yield rows
 
 
 # --- a row ---
@@ -134,7 +146,7 @@ def _html_row(record: Described) -> str:
     name, directory, size, mtime = record
     link = f'<tr><th><a href="{_href(name, directory)}"><bdi>{_shown(name)}{"/" * directory}</bdi></a>'
     moment = datetime.fromtimestamp(_representable(mtime), UTC).isoformat()
-    time = f"<td><time datetime={moment[:19]}Z>{moment[:10]}<span> {moment[11:16]}</span></time>"
+    time = f"<td><time datetime={moment[:19]}Z>{moment[:10]}<span> {moment[11:16]}</span></time>\n"
     if directory:
         return f"{link}<td>{NO_SIZE}{time}"
     return f'{link}<td title="{size:,} byte{"s" * (size != 1)}">{_for_people(size)}{time}'
@@ -193,13 +205,12 @@ HEAD = """<!doctype html>
 <main>
 <table>
 <thead><tr>{columns}</tr></thead>
-<tbody>
 {parent}"""
+# A crawler need not fetch the same names in six orders.
 COLUMN = '<th scope="col"{sorted}><a href="{href}" rel="nofollow">{title}</a></th>'
-PARENT = '<tr><th><a href="../">Parent directory</a><td><td>\n'
-EMPTY = '<tr><td colspan="3">There is nothing here.\n'
-TAIL = """
-</tbody>
+PARENT = '<tbody><tr><th><a href="../">Parent directory</a><td><td>\n'
+EMPTY = '<tbody><tr><td colspan="3">There is nothing here.\n'
+TAIL = b"""\
 </table>
 </main>
 </body>

@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 IDENTITY = b"identity"
 ANY = b"*"
-ELEMENT = re.compile(rb"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*;[ \t]*[qQ]=([01](?:\.\d{0,3})?))?[ \t]*")
+# A coding, or a range of media types, and its weight.
+ELEMENT = re.compile(
+    rb"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z/-]+)(?:[ \t]*;[ \t]*[qQ]=([01](?:\.\d{0,3})?))?[ \t]*"
+)
 ALIASES = {b"x-gzip": b"gzip"}  # section 8.4.1.3
 MOST_ELEMENTS = 64
 
@@ -44,10 +47,11 @@ def preferred(accept_encoding: bytes | None, available: Sequence[bytes]) -> list
     return [name for _, name in sorted(choices, key=lambda choice: -choice[0])]
 
 
-def weights_of(accept_encoding: bytes) -> dict[bytes, float]:
-    """The weight of each coding that is named. An element that cannot be read says nothing."""
+def weights_of(field: bytes) -> dict[bytes, float]:
+    """The weight of each name in an Accept-Encoding or Accept field (RFC 9110 section 12.4.2). An
+    element that cannot be read says nothing."""
     weights: dict[bytes, float] = {}
-    for element in accept_encoding.split(b",", MOST_ELEMENTS)[:MOST_ELEMENTS]:
+    for element in field.split(b",", MOST_ELEMENTS)[:MOST_ELEMENTS]:
         match = ELEMENT.fullmatch(element)
         if match is None:
             continue
