@@ -11,16 +11,19 @@ import re
 
 FOR_EVER = b"public, max-age=31536000, immutable"
 HTML = b"no-cache"
-REST = b"public, max-age=0, must-revalidate"
+REST = b"max-age=0, must-revalidate"
 HASHED_DIRECTORIES = (b"_next/static/", b"_app/immutable/")  # of Next and SvelteKit
 # Hexadecimal digits, at least one of them a letter and one a digit.
 HEX = rb"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]"
 BETWEEN = re.compile(rb".*[._-]" + HEX + rb"{8,64}(?:\.[A-Za-z][A-Za-z0-9]*){1,3}")
 WHOLE = re.compile(HEX + rb"{16,64}(?:\.[A-Za-z][A-Za-z0-9]*){1,3}")
-# Vite's: eight digits of base 64, which no word has: a figure, a small and a capital letter.
+# Vite's: eight digits of base 64, which no word has: a figure, a small and a capital letter. In its
+# own directory a capital that is not the first letter is enough; one in 25 has not even that.
 MIXED = re.compile(
     rb".*-(?=[^.]*[0-9])(?=[^.]*[a-z])(?=[^.]*[A-Z])[A-Za-z0-9_-]{8}(?:\.[A-Za-z][A-Za-z0-9]*){1,3}"
 )
+CAPITAL = re.compile(rb".*-(?=.{1,7}[A-Z])(?=[^.]*[a-z])[A-Za-z0-9_-]{8}(?:\.[A-Za-z][A-Za-z0-9]*){1,3}")
+ASSETS = b"assets/"
 WORKERS = re.compile(rb"(?:sw|service-?worker)\b.*", re.IGNORECASE)
 
 
@@ -35,4 +38,5 @@ def default_cache_control(path: bytes, content_type: bytes) -> bytes:
         return FOR_EVER
     if any(form.fullmatch(name) for form in (BETWEEN, WHOLE, MIXED)):
         return FOR_EVER
-    return REST
+    in_assets = path[: -len(name)].endswith(ASSETS)
+    return FOR_EVER if in_assets and CAPITAL.fullmatch(name) else REST

@@ -11,12 +11,14 @@ from server.answer.dates import http_date
 from server.answer.dress import dress
 from server.answer.found import Missing, Redirect, Representation, Result, Selection
 from server.answer.headers import Headers
+from server.answer.phrases import phrase
 from server.answer.ranges import MOST_PARTS, FileRange, Unsatisfiable, coalesce, parse_ranges
 from server.answer.rules import Treatment
 
 KNOWN_METHODS = frozenset(b"GET HEAD OPTIONS POST PUT DELETE PATCH TRACE CONNECT".split())
 ALLOW = b"GET, HEAD, OPTIONS"
 FALLBACK_CACHING = b"no-cache"
+REDIRECT_CACHING = (b"Cache-Control", b"no-cache")  # or a mistake in one would be remembered for good
 NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
 
 
@@ -48,7 +50,7 @@ def answer(
             vary = ((b"Vary", b"Accept-Encoding"),) if status is HTTPStatus.NOT_ACCEPTABLE else ()
             plain = page(status, method, vary)
         case Redirect(location, status):
-            plain = page(status, method, ((b"Location", location),))
+            plain = page(status, method, ((b"Location", location), REDIRECT_CACHING))
         case Selection():
             plain = _of_selection(method, fields, result, treatment, now, boundary)
             name = result.path.rpartition(b"/")[2]
@@ -202,12 +204,13 @@ def page(status: HTTPStatus, method: bytes, headers: Headers = ()) -> Answer:
         b"<!doctype html><html lang=en><meta charset=utf-8>"
         b"<meta name=color-scheme content='light dark'>"
         b"<title>%d %s</title><h1>%d %s</h1>\n"
-    ) % ((status.value, status.phrase.encode()) * 2)
+    ) % ((status.value, phrase(status)) * 2)
     return Answer(
         status,
         (
             (b"Content-Type", b"text/html; charset=utf-8"),
             (b"Content-Length", b"%d" % len(body)),
+            NOSNIFF,
             *headers,
         ),
         () if method == b"HEAD" else (body,),

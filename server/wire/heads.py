@@ -15,6 +15,7 @@ from http import HTTPStatus
 import h11
 
 from server.answer.headers import Headers
+from server.answer.phrases import phrase
 from server.answer.plan import KNOWN_METHODS
 
 MOST_BYTES = 16 * 1024  # of a head
@@ -170,7 +171,7 @@ class Head:
         head = writer.send(
             h11.Response(
                 status_code=status.value,
-                reason=status.phrase.encode(),
+                reason=phrase(status),
                 headers=[(b"Date", b"?"), *headers, *extra],
             )
         )

@@ -16,6 +16,8 @@ FINGERPRINTED = [
     "3f9ac1d29be04c77.woff2",
     "assets/javascripts/bundle.83f73b43.min.js",  # MkDocs Material
     "search/x.0a1b2c3d.js.map",
+    "assets/index-BSZ-BkeG.js",  # Vite, without a figure
+    "base/assets/water-S-mcMz9w.svg",
 ]
 OTHERS = [
     "app.js",
@@ -32,6 +34,9 @@ OTHERS = [
     "manifest.3f9ac1d2",
     "download",
     "data-backdrop.json",
+    "assets/photo-Mountain.jpg",
+    "assets/theme-version2.css",
+    "img/logo-BrandNew.svg",  # it may be a name: only in assets/ is it surely a build's
 ]
 
 

@@ -132,6 +132,7 @@ def test_what_is_elsewhere_is_a_redirect():
     found = ask(found=Redirect(b"./docs/?q", HTTPStatus.MOVED_PERMANENTLY))
     assert found.status == 301
     assert (b"Location", b"./docs/?q") in found.headers
+    assert CACHING in found.headers  # RFC 9110 section 15.4.2: or caches would choose how long
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,8 @@ def test_what_is_elsewhere_is_a_redirect():
 def test_an_error_is_a_page_as_long_as_it_says(status):
     found = page(HTTPStatus(status), b"GET")
     (body,) = found.body
-    assert set(found.headers) == {(b"Content-Type", b"text/html; charset=utf-8"), length(len(body))}
+    about = {(b"Content-Type", b"text/html; charset=utf-8"), length(len(body)), NO_SNIFFING}
+    assert set(found.headers) == about
     assert b"%d" % status in body
     silent = page(HTTPStatus(status), b"HEAD")
     assert (silent.headers, silent.body) == (found.headers, ())
