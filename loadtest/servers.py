@@ -22,6 +22,7 @@ import time
 import venv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -71,7 +72,7 @@ def missing(name: str) -> str | None:
     if kind == "headrace":
         return None if _headrace_path() else "headrace is not installed next to this interpreter nor in .venv"
     if kind in ("nginx", "lighttpd"):
-        return None if _debian_path(kind) else f"{kind} is not installed (apt-get install {kind})"
+        return None if debian_path(kind) else f"{kind} is not installed (apt-get install {kind})"
     return _make_peers_venv()
 
 
@@ -84,7 +85,7 @@ def version(name: str) -> str:
     elif kind == "headrace":
         argv = [str(_headrace_path()), "--version"]
     else:
-        argv = [str(_debian_path(kind)), "-v"]
+        argv = [str(debian_path(kind)), "-v"]
     try:
         said = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
     except OSError as error:
@@ -93,15 +94,23 @@ def version(name: str) -> str:
     return lines[0].removeprefix("nginx version: ") if lines and said.returncode == 0 else kind
 
 
-def start(name: str, root: Path, *, core: int = 0, enter: Callable[[int], object] | None = None) -> Server:
+def start(
+    name: str,
+    root: Path,
+    *,
+    core: int = 0,
+    enter: Callable[[int], object] | None = None,
+    configure: Callable[[Path, Path], Command] | None = None,
+) -> Server:
     """Start one server on `root` and return it when it listens.
 
+    `configure`, from the root and a directory for its files, gives a command in place of the usual one.
     `enter` puts a process into the rig's cgroup: it is called before the server executes, so its children and
     threads are born there.
     """
     directory = Path(tempfile.mkdtemp(prefix=f"headrace-{name}-"))
     try:
-        command = _command(name, root, directory)
+        command = (configure or partial(_command, name))(root, directory)
         log = (directory / "log").open("wb")
         with log:
             process = subprocess.Popen(
@@ -259,7 +268,7 @@ def _command(name: str, root: Path, directory: Path) -> Command:
 
 
 def _nginx(root: Path, directory: Path, aio: str) -> Command:
-    port = _free_port()
+    port = free_port()
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     places = "\n".join(f"    {kind}_temp_path {directory}/{kind};" for kind in kinds)
     config = directory / "nginx.conf"
@@ -286,19 +295,14 @@ http {{
 """
     )
     argv = (
-        str(_debian_path("nginx")),
-        "-p",
-        str(directory),
-        "-c",
-        str(config),
-        "-e",
-        f"{directory}/error.log",
+        str(debian_path("nginx")),
+        *("-p", str(directory), "-c", str(config), "-e", f"{directory}/error.log"),
     )
     return Command(argv, port)
 
 
 def _lighttpd(root: Path, directory: Path) -> Command:
-    port = _free_port()
+    port = free_port()
     config = directory / "lighttpd.conf"
     config.write_text(
         f"""server.document-root = "{root}"
@@ -312,11 +316,11 @@ server.max-keep-alive-requests = 65535
 mimetype.assign = ( "" => "application/octet-stream" )
 """
     )
-    return Command((str(_debian_path("lighttpd")), "-D", "-f", str(config)), port)
+    return Command((str(debian_path("lighttpd")), "-D", "-f", str(config)), port)
 
 
 def _starlette(root: Path, directory: Path) -> Command:
-    port = _free_port()
+    port = free_port()
     (directory / "site_app.py").write_text(
         "import os\n"
         "from starlette.staticfiles import StaticFiles\n"
@@ -339,7 +343,7 @@ def _headrace_path() -> Path | None:
     return Path(found) if found else None
 
 
-def _debian_path(kind: str) -> str | None:
+def debian_path(kind: str) -> str | None:
     return shutil.which(kind, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
@@ -356,7 +360,7 @@ def _make_peers_venv() -> str | None:
     return None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

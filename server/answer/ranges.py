@@ -39,6 +39,8 @@ def parse_ranges(header: bytes, size: int) -> list[FileRange] | None:
             return None
         first, last, suffix = match.groups()
         if suffix is not None:
+            if size == 0 and int(suffix):
+                return None  # satisfiable (section 14.1.2), but no Content-Range could say so
             length = min(int(suffix), size)
             ranges.append(FileRange(size - length, length))
             continue

@@ -48,7 +48,7 @@ def test_a_range_names_the_bytes_that_are_sent(header, size, expected):
         (b"bytes=10-,11-12,-0", 10),
         (b"bytes=0-", 0),
         (b"bytes=0-0", 0),
-        (b"bytes=-1", 0),
+        (b"bytes=-0", 0),
         (b"bytes=99999999999999999999999-", 10),
     ],
 )
@@ -121,3 +121,9 @@ def test_coalescing_loses_no_byte_and_sends_none_twice(ranges):
     sent = [at for part in parts for at in range(part.offset, part.offset + part.length)]
     assert wanted <= set(sent)
     assert len(sent) == len(set(sent))
+
+
+def test_the_last_bytes_of_an_empty_file_are_all_of_it():
+    """Section 14.1.2: a suffix is satisfiable, but no Content-Range could say so."""
+    assert parse_ranges(b"bytes=-5", 0) is None
+    assert parse_ranges(b"bytes=0-,-5", 0) is None
