@@ -24,6 +24,7 @@ from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened
 from server.answer.caching import default_cache_control
 from server.answer.found import Found, Inventory, Missing, Representation
 from server.answer.negotiation import CODINGS
+from server.answer.search import SITE_FILES
 from server.answer.types import content_type
 from server.files.content import SMALL, Contents
 from server.files.entry import UNAVAILABLE, Entry, Waiter, not_found, rewritten
@@ -37,6 +38,7 @@ FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
 CHECK_SECONDS = 0.5  # what is in use is checked so soon again, in the background
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
 LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
+SITE_FILE_BYTES = 1024 * 1024  # of rules in the root, which are read whole
 OPEN_AT_ONCE = 128  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
@@ -81,6 +83,7 @@ class Docroot:
             digest=terms.etag != "none",
         )
         self._look_across = replace(self._look, stay=False)
+        self._look_whole = replace(self._look, load_limit=SITE_FILE_BYTES)
         self._loop = loop
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
@@ -137,6 +140,8 @@ class Docroot:
     # --- opening ---
 
     def _look_at(self, entry: Entry) -> Look:
+        if entry.path in SITE_FILES:
+            return self._look_whole
         return self._look if entry.disk is self.disk else self._look_across
 
     def _open(self, entry: Entry, done: Callable[[Entry, Outcome], None]) -> None:

@@ -114,7 +114,7 @@ class Server:
 
 @contextmanager
 def serving(
-    root: Path,
+    root: Path | None,
     *options: str,
     backend: str = "auto",
     descriptors: int = 0,
@@ -137,7 +137,17 @@ def serving(
     if rig is not None:
         command = (sys.executable, "-m", "tests.rig.launcher", json.dumps(rig))
     process = subprocess.Popen(
-        [*command, str(root), "--listen", "127.0.0.1:0", "--memory", "64M", "--backend", backend, *options],
+        [
+            *command,
+            *([str(root)] if root else []),
+            "--listen",
+            "127.0.0.1:0",
+            "--memory",
+            "64M",
+            "--backend",
+            backend,
+            *options,
+        ],
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
