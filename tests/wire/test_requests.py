@@ -226,6 +226,10 @@ REQUESTS = {
     "long line": get("/" + "x" * 10_000),
     "long head": get("/", f"X: {'x' * 20_000}"),
     "many fields": get("/", *(f"X: {n}" for n in range(150))),
+    "control far behind": get("/" + "x" * 9000 + "\x01"),
+    "bare LF far behind": get("/" + "x" * 9000) + b"X: y\nZ: a\r\n\r\n",
+    "control early": get("/", "X: \x01", f"Y: {'x' * 17_000}"),
+    "HEAD with a long line": get("/" + "x" * 10_000, method="HEAD"),
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 }
 
