@@ -216,17 +216,26 @@ def _with_slash(path: bytes, target: bytes) -> Redirect:
     that puts a prefix before it."""
     raw, _, query = target.partition(b"?")
     name = path.rpartition(b"/")[2]
-    if unquote_to_bytes(raw.rpartition(b"/")[2]) == name:
-        location = b"./" + _quoted(name) + b"/"
-    else:  # an encoded slash: what this is relative to is not what it names
-        location = b"/" + _quoted(path) + b"/"
+    location = b"./" + _quoted(name) + b"/" if _ends_plainly(raw, name) else b"/" + _quoted(path) + b"/"
     return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
 
 
 def _without_slash(path: bytes, target: bytes) -> Redirect:
-    name = path.rstrip(b"/").rpartition(b"/")[2]
-    location = b"../" + _quoted(name)
-    return Redirect(_with_query(location, target.partition(b"?")[2]), HTTPStatus.MOVED_PERMANENTLY)
+    raw, _, query = target.partition(b"?")
+    path = path.rstrip(b"/")
+    name = path.rpartition(b"/")[2]
+    plain = raw.endswith(b"/") and _ends_plainly(raw[:-1], name)
+    location = b"../" + _quoted(name) if plain else b"/" + _quoted(path)
+    return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
+
+
+def _ends_plainly(raw: bytes, name: bytes) -> bool:
+    """Whether what is relative to this path leads everybody to the same place (RFC 3986 section 5.2):
+    its last segment is the name, and none is one that some keep and others drop."""
+    segments = unquote_to_bytes(raw)[1:].split(b"/")
+    return unquote_to_bytes(raw.rpartition(b"/")[2]) == name and not any(
+        segment in (b"", b".", b"..") for segment in segments
+    )
 
 
 def _with_query(location: bytes, query: bytes) -> bytes:

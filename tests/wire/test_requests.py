@@ -96,7 +96,7 @@ def test_a_target_gets_its_status(server, target, status):
 
 def test_a_directory_without_its_slash_redirects_and_keeps_the_query(server):
     assert ask(server.port, "/docs?a=b")["location"] == "./docs/?a=b"
-    assert ask(server.port, "//docs")["location"] == "./docs/"
+    assert ask(server.port, "//docs")["location"] == "/docs/"
 
 
 def test_absolute_form_is_the_same_file(server):
