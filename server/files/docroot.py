@@ -16,22 +16,21 @@ import errno
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
 
-from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened, Way
-from server.answer.caching import default_cache_control
+from aio import Disk, Facts, Failed, Hashed, Listed, Loaded, Look, Opened, Way
 from server.answer.found import Found, Inventory, Missing, Representation
 from server.answer.negotiation import CODINGS
 from server.answer.search import SITE_FILES
-from server.answer.types import content_type
 from server.files.content import SMALL, Contents
 from server.files.entry import UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
 from server.files.mounts import Mounts
 from server.files.root import Root
-from server.files.tags import Digests, validators, wants_digest
+from server.files.tags import Digests, is_provisional, wants_digest
+from server.files.terms import Terms
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
@@ -44,17 +43,6 @@ MOST_ENTRIES = 16_384  # those for which somebody waits aside
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
 
 Outcome = Opened | Loaded | Written | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How the files beneath a root are looked up, and what is said of them."""
-
-    etag: str = "mtime"  # or "content" or "none"
-    links: Links = Links.WITHIN
-    prefix: bytes = b""  # under which the root is seen, with its slash
-    dotfiles: bool = False
-    types: tuple[tuple[bytes, bytes], ...] = ()  # by ending, before our own
 
 
 class Docroot:
@@ -75,7 +63,6 @@ class Docroot:
         self._contents = contents
         self._digests = digests
         self._terms = terms
-        self._types = dict(terms.types)
         self._look = Look(
             load_limit=SMALL,
             links=terms.links,
@@ -239,34 +226,32 @@ class Docroot:
         digest = b""
         if wants_digest(facts, self._terms.etag):
             digest = self._digests.of(facts.identity)
-            if not digest and entry.file is not None and self._digests.begin(facts.identity):
+            settled = facts.identity.settled(time.time_ns())  # or the digest would be of either version
+            if not digest and settled and self._digests.begin(facts.identity):
                 entry.disk.hash(
                     self._root.fd,
                     entry.path,
                     lambda outcome: self._hashed(entry, facts, outcome),
                     self._look_at(entry),
                 )
-        kind = content_type(entry.path, self._types)
-        return Representation(
-            facts.size,
-            validators(facts, self._terms.etag, digest, time.time()),
-            kind,
-            default_cache_control(self._terms.prefix + entry.path, kind),
-            tuple(coding.name for bit, coding in enumerate(CODINGS) if facts.siblings >> bit & 1),
-        )
+        return self._terms.represent(entry.path, facts, digest, time.time())
 
     def _hashed(self, entry: Entry, asked: Facts, outcome: Hashed | Failed) -> None:
         self._digests.end(asked.identity)
         if isinstance(outcome, Failed):
-            return  # it has no tag until it is opened again
+            if outcome.errno not in UNAVAILABLE:  # else it is of the moment, and tried again
+                self._digests.learn(asked.identity, b"")
+            return
         self._digests.learn(outcome.facts.identity, outcome.digest)
         if entry.facts is not None and entry.facts.identity == outcome.facts.identity:
             self._say_anew(entry)
 
     def _say_anew(self, entry: Entry) -> None:
-        """The bytes are the same, but not what is said of them."""
-        entry.found = self._represent(entry)
-        entry.ready.clear()
+        """The bytes are the same, but perhaps not what is said of them."""
+        said = self._represent(entry)
+        if said != entry.found:
+            entry.found = said
+            entry.ready.clear()
 
     # --- checking ---
 
@@ -298,15 +283,14 @@ class Docroot:
             else:
                 self._confirm(entry)
             return
-        if known.way is Way.BUFFERED_YOUNG and entry.disk.has_settled(known):
+        loaded = entry.content is not None
+        if known.way is Way.BUFFERED_YOUNG and entry.disk.has_settled(known, loaded=loaded):
             self._open(entry, self._reopened)
             return
         found = entry.found
         assert isinstance(found, Representation)
-        if facts.siblings != known.siblings:
+        if facts.siblings != known.siblings or is_provisional(known, self._terms.etag, found.validators):
             entry.facts = replace(known, siblings=facts.siblings)
-            self._say_anew(entry)
-        elif (found.validators.etag or b"").startswith(b"W/"):
             self._say_anew(entry)
         self._confirm(entry)
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from aio import BLOCK, Disk, InLoopDisk, Links, Means, Service
 from server.config import Config, SiteConfig, open_directory
 from server.files.content import Contents
-from server.files.docroot import Docroot, Terms
+from server.files.docroot import Docroot
 from server.files.root import Root
 from server.files.site import Site, Sites
 from server.files.tags import Digests
+from server.files.terms import Terms
 from server.loop import Loop
 from server.observe.access import LineLog
 from server.observe.journal import Journal
@@ -181,7 +182,7 @@ class Worker:
             Links[site.symlinks.upper()],
             prefix + b"/" if prefix else b"",
             site.habits.dotfiles,
-            tuple(site.types.items()),
+            site.types,
         )
         return Docroot(
             Root(open_directory(path), str(path), self._disk(str(path))),
