@@ -117,19 +117,22 @@ def test_a_file_written_over_with_its_old_time_and_size_is_seen_to_be_another(se
         await_body(server, "/file.bin", content)
 
 
-@pytest.mark.parametrize("size", [10, 5 * MIB], ids=["small", "large"])
-def test_a_file_written_twice_within_one_tick_of_its_clock_is_seen_to_be_another(server, size):
+def test_a_file_written_twice_within_one_tick_of_its_clock_is_seen_to_be_another(server):
     """A second write to a page that is dirty leaves no trace in the inode: neither time moves."""
-    path = server.root / "file.bin"
-    path.write_bytes(noise(size))
+    path = server.root / "file.txt"
+    path.write_bytes(b"none!")
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
-        mapped[:5] = b"first"
-        before = path.stat()
-        assert ask(server.port, "/file.bin").body == b"first" + noise(size)[5:]
-        mapped[:5] = b"twice"
-        after = path.stat()
-        assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
-        await_body(server, "/file.bin", b"twice" + noise(size)[5:])
+        for number in range(9):  # until the page is not written back meanwhile
+            mapped[:] = b"one %d" % number
+            before = path.stat()
+            await_body(server, "/file.txt", b"one %d" % number)
+            mapped[:] = b"two %d" % number
+            after = path.stat()
+            if (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns):
+                break
+        else:
+            pytest.fail("the times moved each time")
+        await_body(server, "/file.txt", b"two %d" % number)
 
 
 def test_a_small_file_that_was_young_is_read_once_more_and_never_again(server):
