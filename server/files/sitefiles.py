@@ -8,6 +8,7 @@ ones hold.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from itertools import chain, islice
@@ -45,7 +46,7 @@ class SiteFiles:
         self._read: list[Identity | None] | None = None  # the versions that were read last
         self._reading: Parsed | None = None
         self._rules: list[Rule] = []
-        self._faults = 0
+        self._faults: Counter[str] = Counter()  # by file
         self._error = 0  # that was told last
         self._look()
         loop.every_second(self._look)
@@ -62,7 +63,7 @@ class SiteFiles:
                 self._read = versions
                 self._reading = chain.from_iterable(map(self._parse, PARSERS))
                 self._rules = []
-                self._faults = 0
+                self._faults.clear()
                 self._loop.ready(self)
 
     def proceed(self) -> int:
@@ -78,6 +79,7 @@ class SiteFiles:
             self._loop.ready(self)
         else:
             self._reading = None
+            self._tell_how_many_more()
             self._learn(self._rules)
         return 0
 
@@ -104,6 +106,12 @@ class SiteFiles:
             self._report(f"{entry.path.decode()}: cannot be read: {os.strerror(entry.error)}")
 
     def _tell(self, fault: Fault) -> None:
-        self._faults += 1
-        if self._faults <= MOST_FAULTS:
+        file = fault.source.partition(":")[0]
+        self._faults[file] += 1
+        if self._faults[file] <= MOST_FAULTS:
             self._report(f"{fault.source}: {fault.why}")
+
+    def _tell_how_many_more(self) -> None:
+        for file, faults in self._faults.items():
+            if (more := faults - MOST_FAULTS) > 0:
+                self._report(f"{file}: {more} more {'line is' if more == 1 else 'lines are'} left out")

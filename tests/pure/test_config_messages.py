@@ -134,6 +134,50 @@ def test_a_variable_that_is_not_understood_is_said_in_one_sentence(name, value, 
     assert refusal(**{name: value}) == f"HEADRACE_{name}: {said}"
 
 
+HUGE = "9" * 20
+COUNTED = "is more than can be counted, which is less than 8 EiB"
+
+
+@pytest.mark.parametrize("size", [str(1 << 63), f"{1 << 33}G", f"{HUGE}G", HUGE, "9" * 30])
+def test_a_size_that_no_machine_has_is_refused_wherever_it_stands(size):
+    assert refusal("--memory", size) == f"--memory: {size!r} {COUNTED}"
+    assert refusal(MEMORY=size) == f"HEADRACE_MEMORY: {size!r} {COUNTED}"
+    Path(FILE).write_text(f"memory = '{size}'")
+    assert refusal() == f"{FILE}: memory: {size!r} {COUNTED}"
+    assert rule(f"path = '/'\nbandwidth = '{size}'") == f"bandwidth: {size!r} {COUNTED}"
+
+
+def test_a_size_in_the_file_may_be_a_number_of_any_length():
+    Path(FILE).write_text(f"memory = {HUGE}")
+    assert refusal() == f"{FILE}: memory: '{HUGE}' {COUNTED}"
+
+
+@pytest.mark.parametrize("digits", [31, 5000])  # Python itself reads no more than 4300
+def test_a_size_of_ever_so_many_digits_is_none(digits):
+    size = "9" * digits
+    assert refusal("--memory", size) == f"--memory: {size!r} is not a size, such as 256M or 1G"
+
+
+@pytest.mark.parametrize(
+    ("size", "is_"),
+    [
+        ("0", 0),
+        ("1k", 1024),
+        ("2M", 2 << 20),
+        (f"{(1 << 33) - 1}G", (1 << 63) - (1 << 30)),
+        ("0" * 99 + "1", 1),
+    ],
+)
+def test_a_size_is_so_many_bytes(size, is_):
+    assert read_config(["--memory", size], {}).memory == is_
+
+
+@pytest.mark.parametrize("host", ["ü" * 64, "a..ü", "\udcff", "[1.2.3.4]", "[::g]", "[]"])
+def test_an_address_that_nobody_could_look_up_is_refused(host):
+    said = "is not ADDR:PORT or unix:PATH, such as 127.0.0.1:8080 or [::]:8080"
+    assert refusal("--listen", f"{host}:80") == f"--listen: {f'{host}:80'!r} {said}"
+
+
 # --- rules ---
 
 

@@ -35,14 +35,17 @@ def test_rules_of_too_many_bytes_are_not_read_and_that_is_said(tmp_path):
         assert len(sentences(server)) == 1
 
 
-def test_of_a_file_full_of_faults_only_some_are_told(tmp_path):
-    faults = MOST_FAULTS + 30
-    write(tmp_path / "_redirects", b"/a\n" * faults + b"/b /c 302\n")
+@pytest.mark.parametrize(("more", "last"), [(0, []), (1, ["1 more line is"]), (30, ["30 more lines are"])])
+def test_of_a_file_full_of_faults_some_are_told_and_how_many_there_are_besides(tmp_path, more, last):
+    write(tmp_path / "_redirects", b"/a\n" * (MOST_FAULTS + more) + b"/b /c 302\n")
+    write(tmp_path / "_headers", b"a\n/b\n")
     with serving(tmp_path) as server:
         assert ask(server.port, "/b")["location"] == "/c"
         server.state()  # everything that was said before has come
         assert sentences(server) == [
-            f"_redirects:{line}: expected FROM TO [STATUS]" for line in range(1, MOST_FAULTS + 1)
+            "_headers:1: 'a' does not begin with a slash",
+            *(f"_redirects:{line}: expected FROM TO [STATUS]" for line in range(1, MOST_FAULTS + 1)),
+            *(f"_redirects: {said} left out" for said in last),
         ]
 
 
