@@ -40,3 +40,19 @@ def default_cache_control(path: bytes, content_type: bytes) -> bytes:
         return FOR_EVER
     in_assets = path[: -len(name)].endswith(ASSETS)
     return FOR_EVER if in_assets and CAPITAL.fullmatch(name) else REST
+
+
+# A directive, with what may stand behind it in quotes (RFC 9111 section 5.2).
+DIRECTIVE = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+SHARED = frozenset((b"public", b"private", b"s-maxage"))
+
+
+def for_one(value: bytes) -> bytes:
+    """A Cache-Control that lets nobody but the one who asked keep it.
+
+    >>> for_one(b"public, max-age=60, s-maxage=600")
+    b'private, max-age=60'
+    """
+    directives = (part.strip() for part in DIRECTIVE.findall(value))
+    others = (part for part in directives if part and part.partition(b"=")[0].lower() not in SHARED)
+    return b", ".join((b"private", *others))

@@ -1,8 +1,9 @@
 """What the owner wants for some paths: rules, and what those that match one path say together.
 
-Rules add up. A later one wins where only one can hold; headers are merged by name and never
-lost. Where a path must be guarded, a rule sees both the path that was asked for and that of
-the file that is sent.
+Rules add up. A later one wins where only one can hold: what it says of a header beats whatever
+an earlier one has said, as which addresses are let in; which are kept out adds up. Headers are
+merged by name and never lost. A rule sees both the path that was asked for and that of the file
+that is sent; one that guards also the other names of that file.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ OURS = frozenset(
     b"connection content-encoding content-length content-range date etag keep-alive te trailer "
     b"transfer-encoding upgrade www-authenticate".split()
 )
+DISPOSITION = b"content-disposition"
+OF_CORS = (b"access-control-allow-origin", b"access-control-expose-headers")
 NOT_REMOVED = OURS - {b"etag"} | {b"vary"}
 
 
@@ -53,10 +56,9 @@ class Rule:
 class Treatment:
     """What all the rules for one path say together. Equal ones are the same object."""
 
+    remove_headers: frozenset[bytes] = frozenset()  # then come those that are set, then those added
     set_headers: Headers = ()
     add_headers: Headers = ()
-    remove_headers: frozenset[bytes] = frozenset()
-    cache_control: bytes | None = None
     error_pages: Mapping[int, bytes] = field(default_factory=dict)
     cors: tuple[bytes, ...] | None = None
     realm: Realm | None = None
@@ -157,42 +159,83 @@ def _says_more(rule: Rule) -> bool:
 
 
 def _merge(rules: Iterable[Rule]) -> Treatment:
-    fields: dict[bytes, tuple[bytes, bytes]] = {}  # that are set
-    presets: dict[bytes, tuple[bytes, bytes]] = {}
-    joined: set[bytes] = set()
-    added: list[tuple[bytes, bytes]] = []
-    removed: set[bytes] = set()
+    fields = _Fields()
     pages: dict[int, bytes] = {}
+    deny: dict[Network, None] = {}
     last: dict[str, object] = {}
     for rule in rules:
-        presets |= {name.lower(): (name, value) for name, value in rule.security}
-        for key in rule.remove_headers:
-            removed.add(key)
-            fields.pop(key, None)
-        for name, value in rule.set_headers:
-            fields[name.lower()] = (name, value)
-            removed.discard(name.lower())
-        for name, value in rule.join_headers:
-            key = name.lower()
-            if key in joined and key in fields:
-                value = fields[key][1] + b", " + value
-            fields[key] = (name, value)
-            joined.add(key)
-            removed.discard(key)
-        added += rule.add_headers
+        fields.follow(rule)
         pages |= rule.error_pages
-        for said in ("cache_control", "cors", "realm", "bandwidth", "download"):
+        deny |= dict.fromkeys(rule.deny)
+        for said in ("cors", "realm", "bandwidth"):
             if (value := getattr(rule, said)) is not None:
                 last[said] = value
-        for said in ("allow", "deny"):
-            if value := getattr(rule, said):
-                last[said] = value
-    for name, _ in added:
-        presets.pop(name.lower(), None)
+        if rule.allow:
+            last["allow"] = rule.allow
     return Treatment(
-        set_headers=tuple((presets | fields).values()),
-        add_headers=tuple(added),
-        remove_headers=frozenset(removed),
+        remove_headers=frozenset(fields.removed),
+        set_headers=tuple(fields.set.values()),
+        add_headers=tuple(fields.added),
         error_pages=pages,
+        deny=tuple(deny),
+        download=fields.download,
         **last,  # type: ignore[arg-type]  # each is of the type that its rule has
     )
+
+
+class _Fields:
+    """What is said of header fields, one rule after the other. Within one rule, what it says in
+    words beats what its other keys amount to."""
+
+    def __init__(self) -> None:
+        self.removed: set[bytes] = set()
+        self.set: dict[bytes, tuple[bytes, bytes]] = {}
+        self.added: list[tuple[bytes, bytes]] = []
+        self.download = False
+        self._joined: set[bytes] = set()
+        self._presets: set[bytes] = set()
+
+    def follow(self, rule: Rule) -> None:
+        for name, value in rule.security:
+            self._put(name, value)
+            self._presets.add(name.lower())
+        if rule.cors is not None:
+            for name in OF_CORS:
+                self._forget(name)
+        if rule.download is not None:
+            self._forget(DISPOSITION)
+            self.download = rule.download
+        if rule.cache_control is not None:
+            self._put(b"Cache-Control", rule.cache_control)
+        for key in rule.remove_headers:
+            self._forget(key)
+            self.removed.add(key)
+        for name, value in rule.set_headers:
+            self._put(name, value)
+        for name, value in rule.join_headers:
+            self._join(name, value)
+        for name, value in rule.add_headers:
+            if name.lower() in self._presets:
+                self._forget(name.lower())
+            self.added.append((name, value))
+
+    def _put(self, name: bytes, value: bytes) -> None:
+        self._forget(name.lower())
+        self.set[name.lower()] = (name, value)
+
+    def _join(self, name: bytes, value: bytes) -> None:
+        key = name.lower()
+        if key in self._joined:
+            self.set[key] = (name, self.set[key][1] + b", " + value)
+        else:
+            self._put(name, value)
+            self._joined.add(key)
+
+    def _forget(self, key: bytes) -> None:
+        self.removed.discard(key)
+        self.set.pop(key, None)
+        self._joined.discard(key)
+        self._presets.discard(key)
+        self.added = [field for field in self.added if field[0].lower() != key]
+        if key == DISPOSITION:
+            self.download = False

@@ -184,7 +184,7 @@ def _detour(
     to, code = detour
     status = HTTPStatus(code)
     if code // 100 == 3:
-        return Redirect(_with_query(to, target.partition(b"?")[2]), status)
+        return Redirect(_with_query(to, target.partition(b"?")[2]), status, by_rule=True)
     place = to.lstrip(b"/")
     if hidden(place, habits.dotfiles):
         return (yield from failure(HTTPStatus.NOT_FOUND, path, fields, rules))

@@ -289,7 +289,7 @@ def test_what_has_no_variants_does_not_vary():
 
 def test_a_forced_detour_goes_before_the_files_and_another_one_after():
     rules = Rules({(b"/about", True): (b"/docs/", 302), (b"/gone", False): (b"https://x.example/y", 301)})
-    assert find(b"/about?q", rules=rules) == Redirect(b"/docs/?q", HTTPStatus.FOUND)
+    assert find(b"/about?q", rules=rules) == Redirect(b"/docs/?q", HTTPStatus.FOUND, by_rule=True)
     assert find(b"/gone", rules=rules).location == b"https://x.example/y"
     late = Rules({(b"/about", False): (b"/docs/", 302)})
     assert find(b"/about", rules=late).place == b"about.html"
