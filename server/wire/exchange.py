@@ -103,7 +103,7 @@ class Exchange:
 
     def _guard(self, treatment: Treatment) -> HTTPStatus | None:
         """Why this client may not have it; None if it may, or as long as that is being found out."""
-        if not admits(self._peer, treatment.allow, treatment.deny):
+        if treatment.closed or not admits(self._peer, treatment.allow, treatment.deny):
             return HTTPStatus.FORBIDDEN
         if treatment.realm is None:
             return None
