@@ -25,6 +25,7 @@ from server.answer.found import (
 )
 from server.answer.listing import order_of, wants_json
 from server.answer.negotiation import CODINGS, preferred
+from server.answer.target import path_of
 
 INDEX = b"index.html"
 NOT_FOUND_PAGE = b"404.html"
@@ -33,6 +34,7 @@ NEVER = frozenset((b".git", b".hg", b".svn"))
 WELL_KNOWN = b".well-known"
 SITE_FILES = (b"_headers", b"_redirects")
 RESERVED = frozenset((*SITE_FILES, b"headrace.toml"))  # in the root: they are for us
+FAILURES = (401, 403, 404, 406, 500, 503)  # with which failure() is ever called
 MOST_LEVELS = 8  # where a 404.html is looked for
 NAVIGATIONS = frozenset((b"document", b"iframe", b"frame"))
 NAVIGATION_FIELDS = (b"Sec-Fetch-Dest", b"Accept")
@@ -97,12 +99,11 @@ def search(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits: Ha
 def failure(status: HTTPStatus, path: bytes, fields: Mapping[bytes, bytes], rules: Rules) -> Steps:
     """The site's own page for this status, or none."""
     named = rules.error_page(b"/" + path, status.value)
+    places = []
     if named is not None:
         places = [named.lstrip(b"/")]
-    elif status is HTTPStatus.NOT_FOUND:
-        places = _pages_upward(path)
-    else:
-        places = []
+    if status is HTTPStatus.NOT_FOUND:
+        places += _pages_upward(path)
     for place in places:
         found = yield place
         if isinstance(found, Representation):
@@ -216,17 +217,24 @@ def _with_slash(path: bytes, target: bytes) -> Redirect:
     that puts a prefix before it."""
     raw, _, query = target.partition(b"?")
     name = path.rpartition(b"/")[2]
-    if unquote_to_bytes(raw.rpartition(b"/")[2]) == name:
-        location = b"./" + _quoted(name) + b"/"
-    else:  # an encoded slash: what this is relative to is not what it names
-        location = b"/" + _quoted(path) + b"/"
-    return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
+    last = raw.rpartition(b"/")[2]
+    location = b"./" + _quoted(name) if _is_asked_for(path, raw, name, last) else b"/" + _quoted(path)
+    return Redirect(_with_query(location + b"/", query), HTTPStatus.MOVED_PERMANENTLY)
 
 
 def _without_slash(path: bytes, target: bytes) -> Redirect:
-    name = path.rstrip(b"/").rpartition(b"/")[2]
-    location = b"../" + _quoted(name)
-    return Redirect(_with_query(location, target.partition(b"?")[2]), HTTPStatus.MOVED_PERMANENTLY)
+    raw, _, query = target.partition(b"?")
+    bare = path[:-1]
+    name = bare.rpartition(b"/")[2]
+    last = raw[:-1].rpartition(b"/")[2] if raw.endswith(b"/") else b""
+    location = b"../" + _quoted(name) if _is_asked_for(path, raw, name, last) else b"/" + _quoted(bare)
+    return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
+
+
+def _is_asked_for(path: bytes, raw: bytes, name: bytes, last: bytes) -> bool:
+    """Whether what is relative to the raw path of the target is relative to this path: it is not
+    after a rewrite, nor where a slash is encoded or doubled at its end."""
+    return unquote_to_bytes(last) == name and path_of(raw) == path
 
 
 def _with_query(location: bytes, query: bytes) -> bytes:

@@ -19,6 +19,7 @@ from server.answer.guard import BadLine, Network, Realm, parse_htpasswd
 from server.answer.headers import Headers
 from server.answer.pattern import BadPattern, Pattern
 from server.answer.rules import Rule, check_header, check_removal
+from server.answer.search import FAILURES
 from server.answer.security import PRESETS
 from server.config.file import read_bytes
 from server.config.options import BadOption, one_of, parse_size
@@ -134,6 +135,9 @@ def _error_pages(table: Mapping[str, str], place: Place) -> dict[int, bytes]:
         at = place.key(text)
         if text not in map(str, ERRORS):
             raise at.fault(f"{shown(text)} is not the status of an error, such as 404")
+        if int(text) not in FAILURES:
+            known = ", ".join(map(str, FAILURES))
+            raise at.fault(f"no page is ever shown for {text}: those that can have one are {known}")
         if not path.startswith("/"):
             raise at.fault(f"{shown(path)} is not a path from the root of the site, such as /{text}.html")
         pages[int(text)] = path.encode()

@@ -12,7 +12,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from server.answer.cors import preflight
+from server.answer.cors import is_preflight, preflight
 from server.answer.found import Missing, Selection
 from server.answer.guard import admits, challenge, credentials
 from server.answer.plan import Answer, answer, options
@@ -91,6 +91,8 @@ class Exchange:
         if not self._guarded:
             file_path = b"/" + (result.path if isinstance(result, Selection) else self._path)
             self._treatment = self._site.treatment(b"/" + self._path, file_path)
+            if self.request.method == b"OPTIONS":
+                return self._permission(self._treatment, persistence)
             refusal = self._guard(self._treatment)
             if self._ticket is not None:
                 return None
@@ -100,6 +102,12 @@ class Exchange:
                 self._inquiry = Inquiry(self._site, begin, self._waiter)
                 return self.proceed(persistence)
         return self._reply(persistence)
+
+    def _permission(self, treatment: Treatment, persistence: bytes) -> Reply:
+        """The answer to a preflight, which never has a password (Fetch standard, CORS protocol)."""
+        cors = treatment.cors
+        decided = options(preflight(cors, self.request.fields) if cors is not None else ())
+        return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
 
     def _guard(self, treatment: Treatment) -> HTTPStatus | None:
         """Why this client may not have it; None if it may, or as long as that is being found out."""
@@ -164,11 +172,6 @@ class Exchange:
         return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
 
 
-def allowed_here(request: Request, server: Server) -> Answer:
-    """The answer to OPTIONS: to `*`, to a preflight of another origin's, or to whoever asks."""
-    if request.target == b"*":
-        return options()
-    site = server.sites.for_host(request.host)
-    path = b"/" + path_of(request.target)
-    origins = site.treatment(path, path).cors
-    return options((preflight(origins, request.fields) or ()) if origins is not None else ())
+def asks_for_another(request: Request) -> bool:
+    """Whether a browser wants to know if a script of another origin may read what is here."""
+    return is_preflight(request.method, request.fields) and request.target != b"*"

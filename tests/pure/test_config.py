@@ -207,6 +207,7 @@ RULES = [
     ("rewrite = 'https://example.org/'", "rule[0].rewrite: 'https://example.org/' is not a path, such as /index.html"),
     ("rewrite = '/a'\nstatus = 301", "rule[0].status: expected 200 or the status of an error, found 301"),
     ("error-pages = { 200 = '/a' }", 'rule[0].error-pages.200: "200" is not the status of an error, such as 404'),
+    ("error-pages = { 405 = '/a' }", "rule[0].error-pages.405: no page is ever shown for 405: those that can have one are 401, 403, 404, 406, 500, 503"),
     ("error-pages = { 404 = 'a' }", 'rule[0].error-pages.404: "a" is not a path from the root of the site, such as /404.html'),
     ("cors = 'example.org'", 'rule[0].cors: "example.org" is not an origin, such as https://example.org'),
     ("cors = ['https://a.example', 'https://B.example/']", 'rule[0].cors[1]: "https://B.example/" is not an origin, such as https://example.org (did you mean https://b.example?)'),
@@ -226,3 +227,29 @@ RULES = [
 @pytest.mark.parametrize(("text", "said"), [*SYNTAX, *KEYS, *TYPES, *VALUES])
 def test_an_error_in_the_file_is_said_in_one_sentence(text, said):
     assert refusal(text).startswith(said)
+
+
+@pytest.mark.parametrize(("hosts", "said"), HOSTS)
+def test_an_error_in_a_host_is_said_in_one_sentence(hosts, said):
+    assert refusal(f"[[site]]\nroot = '.'\nhosts = {hosts}").startswith(said)
+
+
+@pytest.mark.parametrize(("text", "said"), SITES)
+def test_an_error_in_a_second_site_is_said_in_one_sentence(text, said):
+    assert refusal(f"[[site]]\nroot = '.'\nhosts = 'a'\nname = 'one'\n[[site]]\n{text}").startswith(said)
+
+
+@pytest.mark.parametrize(("text", "said"), RULES)
+def test_an_error_in_a_rule_is_said_in_one_sentence(text, said):
+    Path("users").write_text(USERS)
+    Path("empty").write_text("# nobody\n")
+    assert refusal(f"[[rule]]\npath = '/x/**'\n{text}").startswith(said)
+
+
+def test_the_example_in_the_documentation_can_be_loaded():
+    Path("users.htpasswd").write_text(USERS)
+    default, intern = read(example()).sites
+    assert (default.name, intern.name) == ("default", "intern")
+    (private, *_) = [rule for rule in intern.rules if rule.realm is not None]
+    for path in (b"/private/a", b"/private/deep/er", b"/private"):
+        assert private.pattern.match(path) is not None
