@@ -7,7 +7,7 @@ Paths are decoded and have no leading slash; a directory's ends in one, or is em
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Protocol
@@ -33,7 +33,8 @@ ENDING = b".html"
 NEVER = frozenset((b".git", b".hg", b".svn"))
 WELL_KNOWN = b".well-known"
 SITE_FILES = (b"_headers", b"_redirects")
-RESERVED = frozenset((*SITE_FILES, b"headrace.toml"))  # in the root: they are for us
+RESERVED = (*SITE_FILES, b"headrace.toml")  # in a root: they are for us
+_ENDINGS = {coding.name: coding.ending for coding in CODINGS}
 FAILURES = (401, 403, 404, 406, 500, 503)  # with which failure() is ever called
 MOST_LEVELS = 8  # where a 404.html is looked for
 NAVIGATIONS = frozenset((b"document", b"iframe", b"frame"))
@@ -61,9 +62,17 @@ class Rules(Protocol):
     def error_page(self, path: bytes, status: int) -> bytes | None: ...
 
 
+def with_compressed(names: Iterable[bytes]) -> frozenset[bytes]:
+    """The names, and those of the compressed files beside them."""
+    return frozenset(name + ending for name in names for ending in (b"", *_ENDINGS.values()))
+
+
+_RESERVED = with_compressed(RESERVED)
+
+
 def hidden(path: bytes, dotfiles: bool) -> bool:
     """Whether the path names something that is not for the public."""
-    if path in RESERVED:
+    if path in _RESERVED:
         return True
     if b"/." not in path and not path.startswith(b"."):
         return False
@@ -169,9 +178,6 @@ def _selected(path: bytes, found: Found, fields: Mapping[bytes, bytes]) -> Steps
     if accepted is None or b"identity" in preferred(accepted, ()):
         return replace(itself, vary=vary)
     return Missing(HTTPStatus.NOT_ACCEPTABLE)
-
-
-_ENDINGS = {coding.name: coding.ending for coding in CODINGS}
 
 
 def _detour(

@@ -57,7 +57,7 @@ def _site(site: SiteConfig, settings: Settings, default: bool, bad: list[str]) -
         yield f"  .{ending.decode()} is {content_type.decode()}"
     for rule in site.rules:
         yield from _rule(rule)
-    yield from _site_files(site.roots[b""])
+    yield from _site_files(site.roots[b""], site.hosts)
 
 
 def _rule(rule: Rule) -> Iterator[str]:
@@ -66,14 +66,14 @@ def _rule(rule: Rule) -> Iterator[str]:
         yield f"    {effect}"
 
 
-def _site_files(root: Path) -> Iterator[str]:
+def _site_files(root: Path, hosts: Sequence[str]) -> Iterator[str]:
     """What the root brings along itself. A line that is not understood keeps nobody from starting."""
     for name, parse in SITE_FILES:
         try:
             text = Path(root, name).read_bytes()
         except OSError:
             continue
-        found = [item for item in parse(text) if item is not None]
+        found = [item for item in parse(text, hosts) if item is not None]
         faults = [item for item in found if isinstance(item, Fault)]
         yield f"  {name}: {len(found) - len(faults)} rules understood, {len(faults)} left out"
         for item in found:

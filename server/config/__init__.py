@@ -80,12 +80,12 @@ All that it can say::
     download = true                           # to be saved, not shown
 """
 
-from server.config.directory import check_directory, open_directory
+from server.config.directory import check_directory, names_beneath, open_directory
 from server.config.model import Config, SiteConfig
 from server.config.options import DEFAULT_LISTEN, OPTIONS, BadOption, nearest, parse_address
 from server.config.settings import read_config
 
 __all__ = [
     "DEFAULT_LISTEN", "OPTIONS", "BadOption", "Config", "SiteConfig", "check_directory",
-    "nearest", "open_directory", "parse_address", "read_config",
+    "names_beneath", "nearest", "open_directory", "parse_address", "read_config",
 ]  # fmt: skip

@@ -67,12 +67,15 @@ def understand(given: Mapping[str, list[str]], environment: Mapping[str, str]) -
     if table is None:
         sites: tuple[SiteConfig, ...] = (make_site(DEFAULT_SITE, (), top),)
         settings: tuple[Settings, ...] = (top,)
+        private: tuple[Path, ...] = ()
     else:
-        from server.config.sites import read_sites
+        from server.config.sites import private_files, read_sites
 
         sites, settings = read_sites(table, top)
+        private = private_files(table)
     names = ("listen", "backend", "memory", "log", "verbose")
-    return Understood(Config(sites=sites, **{name: top[name].value for name in names}), top, settings)
+    values = {name: top[name].value for name in names}
+    return Understood(Config(sites=sites, private=private, **values), top, settings)
 
 
 def make_site(

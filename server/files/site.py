@@ -10,12 +10,14 @@ from server.answer.found import Inventory, Place
 from server.answer.rules import Rule, Rulebook, Treatment
 from server.answer.search import Habits
 from server.files.docroot import Docroot
-from server.files.entry import Entry, Waiter
+from server.files.entry import Client, Entry, Waiter
 from server.files.sitefiles import SiteFiles
 from server.loop import Loop
 
 MOST_PATHS = 16_384  # whose rules are remembered
 MOST_HOSTS = 1024  # names that were asked for
+RULES_SECONDS = 2.0  # how long answers wait for the rules of a new version
+UNKNOWN = -1
 
 
 class Site:
@@ -29,6 +31,7 @@ class Site:
         rules: Sequence[Rule],
         loop: Loop,
         report: Callable[[str], None],
+        hosts: Sequence[str] = (),
     ) -> None:
         self._main = roots[b""]
         self._mounts = sorted(
@@ -40,8 +43,12 @@ class Site:
         self.habits = habits
         self._own_rules = tuple(rules)
         self._follow(self._own_rules)
-        self.ready = False  # whether the rules in the root are known
-        SiteFiles(self._main, loop, self._learn, report)
+        self.version = UNKNOWN  # of the root whose rules are known
+        self._waiting: dict[Client, None] = {}
+        self._waiting_until = 0.0
+        self._loop = loop
+        self._files = SiteFiles(self._main, loop, self._learn, report, hosts)
+        loop.every_second(self._end_waiting)
 
     def find(self, place: Place, waiter: Waiter) -> tuple[Entry, bool]:
         """As Docroot.find()."""
@@ -61,6 +68,28 @@ class Site:
             path = path.rstrip(b"/") or b"."
         return docroot.find(path, waiter, inventory)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the rules in the root are known, those of the directory that it is now: no
+        answer is of the files of one version and the rules of another."""
+        return self.version == self._main.version
+
+    def await_rules(self, client: Client) -> bool:
+        """Whether it is worth to wait for them: the client is told. They come within milliseconds
+        of a new version; from a disk that does not answer nothing else comes either."""
+        if self.version == UNKNOWN:
+            return False  # the start has waited for them
+        if not self._waiting_until:
+            self._waiting_until = self._loop.now + RULES_SECONDS
+            self._files.look()
+        if self._loop.now >= self._waiting_until:
+            return False
+        self._waiting[client] = None
+        return True
+
+    def leave(self, client: Client) -> None:
+        self._waiting.pop(client, None)
+
     # --- rules, each question answered once for a path ---
 
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
@@ -73,10 +102,22 @@ class Site:
         """What the rules want for this path. Both have a leading slash."""
         return self._treat(path, file_path)
 
-    def _learn(self, rules: Sequence[Rule]) -> None:
+    def _learn(self, rules: Sequence[Rule], version: int) -> None:
         """The rules in the root are these by now."""
         self._follow((*self._own_rules, *rules))
-        self.ready = True
+        self.version = version
+        self._waiting_until = 0.0
+        self._wake()
+
+    def _end_waiting(self) -> None:
+        if self._waiting_until and self._loop.now >= self._waiting_until:
+            self._wake()
+
+    def _wake(self) -> None:
+        told = list(self._waiting)
+        self._waiting.clear()
+        for client in told:
+            client.wake()
 
     def _follow(self, rules: Sequence[Rule]) -> None:
         rulebook = Rulebook(rules)

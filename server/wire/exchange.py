@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from server.answer.cors import is_preflight, preflight
 from server.answer.found import Missing, Selection
@@ -19,7 +19,7 @@ from server.answer.plan import Answer, answer, options
 from server.answer.rules import Treatment
 from server.answer.search import failure, search
 from server.answer.target import path_of
-from server.files.entry import Dated, Entry, Manner, Waiter
+from server.files.entry import Client, Dated, Entry, Manner
 from server.files.inquiry import Inquiry
 from server.wire.heads import Head, Request
 from server.wire.passwords import Judgement, Ticket
@@ -42,19 +42,12 @@ class Reply(NamedTuple):
     bandwidth: int | None  # bytes per second
 
 
-class Client(Waiter, Protocol):
-    """Who waits for the reply."""
-
-    def wake(self) -> None:
-        """There is something to do, in a turn soon."""
-
-
 class Exchange:
     """Ask proceed() until it has a reply; if it has none, the waiter is told when to go on."""
 
     __slots__ = (
         "_guarded", "_inquiry", "_path", "_peer", "_server", "_site", "_ticket", "_treatment",
-        "_waiter", "request",
+        "_version", "_waiter", "request",
     )  # fmt: skip
 
     def __init__(self, request: Request, peer: str, server: Server, waiter: Client) -> None:
@@ -63,28 +56,37 @@ class Exchange:
         self._peer = peer
         self._server = server
         self._waiter = waiter
-        self._site = site = server.sites.for_host(request.host)
-        self._path = path = path_of(request.target)
-        self._inquiry = Inquiry(
-            site, partial(search, path, request.target, request.fields, site.habits, site), waiter
-        )
+        self._site = server.sites.for_host(request.host)
+        self._path = path_of(request.target)
+        self._ticket: Ticket | None = None  # while a password is being checked
+        self._begin()
+
+    def _begin(self) -> None:
+        site, request = self._site, self.request
+        self._version = site.version  # of the rules by which it is answered
+        begin = partial(search, self._path, request.target, request.fields, site.habits, site)
+        self._inquiry = Inquiry(site, begin, self._waiter)
         self._treatment: Treatment | None = None  # as soon as it is known what was found
         self._guarded = False
-        self._ticket: Ticket | None = None  # while a password is being checked
 
     def found(self, entry: Entry) -> None:
         self._inquiry.found(entry)
 
     def abandon(self) -> None:
-        """The client has gone."""
+        """The client has gone, or what has been found holds no more."""
+        self._site.leave(self._waiter)
         self._inquiry.abandon()
         if self._ticket is not None:
             self._ticket.cancel()
+            self._ticket = None
 
     def proceed(self, persistence: bytes) -> Reply | None:
         """`persistence` is what the Connection field is to say."""
         if not self._site.ready:  # its rules are not known, and may forbid what was asked for
-            return self._unavailable(persistence)
+            return None if self._site.await_rules(self._waiter) else self._unavailable(persistence)
+        if self._version != self._site.version:  # the root is another directory by now
+            self.abandon()
+            self._begin()
         result = self._inquiry.proceed()
         if result is None:
             return None
