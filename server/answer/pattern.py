@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 from urllib.parse import unquote_to_bytes
 
 SPLAT = b"splat"
@@ -131,8 +131,8 @@ def _match_splat(segments: Sequence[bytes], names: Sequence[bytes]) -> Mapping[b
         return None
     captured: dict[bytes, bytes] = {}
     end = len(names) - len(behind)
-    for segment, name in zip((*before, *behind), (*names[:at], *names[end:]), strict=True):
-        if not _take(segment, name, captured):
+    for n, segment in chain(enumerate(behind, end), enumerate(before)):
+        if not _take(segment, names[n], captured):
             return None
     head, _, tail = star.partition(b"*")
     rest = b"/".join(names[at:end])

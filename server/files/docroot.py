@@ -42,6 +42,7 @@ LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last chec
 SITE_FILE_BYTES = 1024 * 1024  # of rules in the root, which are read whole
 OPEN_AT_ONCE = 128  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
+LONG_BYTES = 256  # names of nothing that are longer are not remembered: there is no end of them
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
 
 Outcome = Opened | Loaded | Written | Failed
@@ -195,8 +196,8 @@ class Docroot:
     def _opened(self, entry: Entry, outcome: Outcome) -> None:
         self._learn(entry, outcome)
         self._tell(entry.waiters, entry)
-        if entry.error in UNAVAILABLE:
-            self.drop(entry)  # of the moment, not of the file
+        if entry.error in UNAVAILABLE or (entry.facts is None and len(entry.path) > LONG_BYTES):
+            self.drop(entry)  # of the moment, not of the file; or a long name of nothing
         elif self._entries.get(entry.key) is not entry:
             self._retire(entry)  # nobody waited for it to the end
 

@@ -16,6 +16,7 @@ from server.loop import Loop
 
 MOST_PATHS = 16_384  # whose rules are remembered
 MOST_HOSTS = 1024  # names that were asked for
+LONG_BYTES = 256  # what is longer is worked out each time: anybody can ask for any number of such
 RULES_SECONDS = 2.0  # how long answers wait for the rules of a new version
 UNKNOWN = -1
 
@@ -93,14 +94,16 @@ class Site:
     # --- rules, each question answered once for a path ---
 
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
-        return self._detour(path, force=force)
+        work_out = self._detour if len(path) <= LONG_BYTES else self._rulebook.detour
+        return work_out(path, force=force)
 
     def error_page(self, path: bytes, status: int) -> bytes | None:
         return self.treatment(path, path).error_pages.get(status)
 
     def treatment(self, path: bytes, file_path: bytes) -> Treatment:
         """What the rules want for this path. Both have a leading slash."""
-        return self._treat(path, file_path)
+        work_out = self._treat if len(path) + len(file_path) <= 2 * LONG_BYTES else self._rulebook.treat
+        return work_out(path, file_path)
 
     def _learn(self, rules: Sequence[Rule], version: int) -> None:
         """The rules in the root are these by now."""
@@ -120,7 +123,7 @@ class Site:
             client.wake()
 
     def _follow(self, rules: Sequence[Rule]) -> None:
-        rulebook = Rulebook(rules)
+        self._rulebook = rulebook = Rulebook(rules)
         self._treat = lru_cache(MOST_PATHS)(rulebook.treat)
         self._detour = lru_cache(MOST_PATHS)(rulebook.detour)
 
@@ -136,7 +139,7 @@ class Sites:
 
     def for_host(self, host: bytes) -> Site:
         """The site for a Host field, port and all (RFC 9110 section 7.2)."""
-        if not self._by_name:
+        if not self._by_name or len(host) > LONG_BYTES:
             return self.default
         site = self._known.get(host)
         if site is None:
