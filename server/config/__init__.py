@@ -83,9 +83,10 @@ All that it can say::
 from server.config.directory import check_directory, names_beneath, open_directory
 from server.config.model import Config, SiteConfig
 from server.config.options import DEFAULT_LISTEN, OPTIONS, BadOption, nearest, parse_address
-from server.config.settings import read_config
+from server.config.settings import read_config, unknown_variables
 
 __all__ = [
     "DEFAULT_LISTEN", "OPTIONS", "BadOption", "Config", "SiteConfig", "check_directory",
     "names_beneath", "nearest", "open_directory", "parse_address", "read_config",
+    "unknown_variables",
 ]  # fmt: skip

@@ -60,8 +60,8 @@ def _read_rule(table: RuleTable, place: Place) -> list[Rule]:
             cors=None if table.cors is UNSET else _cors(table.cors, place.key("cors")),
             security=() if table.security is UNSET else _security(table.security, place.key("security")),
             realm=None if table.auth is UNSET else _realm(table.auth, place.key("auth")),
-            allow=_networks(table.allow, place.key("allow")),
-            deny=_networks(table.deny, place.key("deny")),
+            allow=() if table.allow is UNSET else _networks(table.allow, place.key("allow")),
+            deny=() if table.deny is UNSET else _networks(table.deny, place.key("deny")),
             bandwidth=None
             if table.bandwidth is UNSET
             else _bandwidth(table.bandwidth, place.key("bandwidth")),
@@ -96,6 +96,8 @@ def _names(names: Sequence[str], place: Place) -> tuple[bytes, ...]:
 
 
 def _cache_control(value: str, place: Place) -> bytes:
+    if not value:
+        raise place.fault("expected directives, such as no-store; remove-headers takes the field away")
     return _header("Cache-Control", value, place)[1]
 
 
@@ -187,6 +189,8 @@ def _text(file: str) -> str:
 
 
 def _networks(values: str | list[str], place: Place) -> tuple[Network, ...]:
+    if not values:
+        raise place.fault("expected at least one address, found none: everybody could mean nobody")
     return tuple(at.parse(_network, text) for at, text in place.items(values))
 
 

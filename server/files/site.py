@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from ipaddress import IPv6Address
 
 from server.answer.found import Inventory, Place
 from server.answer.rules import Rule, Rulebook, Treatment
@@ -150,9 +151,10 @@ class Sites:
 
     def _search(self, host: bytes) -> Site:
         name = host.lower()
-        if not name.endswith(b"]"):
-            name = name.rpartition(b":")[0] or name
-        name = name.rstrip(b".")
+        if name.startswith(b"["):
+            name = _shortest(name.partition(b"]")[0][1:])
+        else:
+            name = name.partition(b":")[0].rstrip(b".")
         if name in self._by_name:
             return self._by_name[name]
         while b"." in name:  # the longest wildcard first
@@ -160,3 +162,11 @@ class Sites:
             if b"*." + name in self._by_name:
                 return self._by_name[b"*." + name]
         return self.default
+
+
+def _shortest(address: bytes) -> bytes:
+    """An IPv6 address as the configuration has it, for there are several ways to write one."""
+    try:
+        return b"[%b]" % str(IPv6Address(address.decode("ascii"))).encode()
+    except ValueError:
+        return address

@@ -8,6 +8,7 @@ import pytest
 
 import server.config
 from server.config import BadOption, Config, read_config
+from server.config.settings import unknown_variables
 
 FILE = "headrace.toml"
 HASH = "$2y$05$abcdefghijklmnopqrstuuJjRbIO2D1NzIBQBWYeUUW0pHLVZ6t9q"
@@ -212,6 +213,10 @@ RULES = [
     ("cors = 'example.org'", 'rule[0].cors: "example.org" is not an origin, such as https://example.org'),
     ("cors = ['https://a.example', 'https://B.example/']", 'rule[0].cors[1]: "https://B.example/" is not an origin, such as https://example.org (did you mean https://b.example?)'),
     ("security = 'strickt'", "rule[0].security: 'strickt' is none of basic, strict, isolated (did you mean strict?)"),
+    ("allow = []", "rule[0].allow: expected at least one address, found none"),
+    ("deny = []", "rule[0].deny: expected at least one address, found none"),
+    ("allow = ''", "rule[0].allow: expected at least one address, found none"),
+    ("cache-control = ''", "rule[0].cache-control: expected directives, such as no-store"),
     ("allow = 'localhost'", "rule[0].allow: 'localhost' is not an address or network, such as 192.0.2.1 or 2001:db8::/32"),
     ("deny = ['::1', '10.1.2.3/8']", "rule[0].deny[1]: '10.1.2.3/8' is not an address or network, such as 192.0.2.1 or 2001:db8::/32 (did you mean 10.0.0.0/8?)"),
     ("bandwidth = 'fast'", "rule[0].bandwidth: 'fast' is not a size, such as 256M or 1G"),
@@ -253,3 +258,25 @@ def test_the_example_in_the_documentation_can_be_loaded():
     (private, *_) = [rule for rule in intern.rules if rule.realm is not None]
     for path in (b"/private/a", b"/private/deep/er", b"/private"):
         assert private.pattern.match(path) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("HEADRACE_LISEN", "HEADRACE_LISEN: there is no such variable (did you mean HEADRACE_LISTEN?)"),
+        ("HEADRACE_CLEANURLS", "HEADRACE_CLEANURLS: there is no such variable (did you mean HEADRACE_CLEAN_URLS?)"),
+        ("HEADRACE_ZZZ", "HEADRACE_ZZZ: there is no such variable"),
+        ("HEADRACE_ROOT", None),
+        ("HEADRACE_CONFIG", None),
+        ("HEADRACE_SPA", None),
+        ("HEADRACES", None),
+    ],
+)  # fmt: skip
+def test_a_variable_that_means_nothing_is_told(name, said):
+    assert list(unknown_variables({name: "x", "PATH": "/bin"})) == ([said] if said else [])
+
+
+def test_hosts_that_are_written_in_several_ways_are_one():
+    assert read("[[site]]\nroot = '.'\nhosts = '[0:0::1]'").sites[0].hosts == ("[::1]",)
+    said = refusal("[[site]]\nroot = '.'\nhosts = ['[::1]', '[0::1]']")
+    assert said == "site[0].hosts[1]: [::1] is taken by site[0].hosts[0]"

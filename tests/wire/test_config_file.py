@@ -146,6 +146,27 @@ def test_check_says_what_it_understood(project):
         assert sentence in done.stdout
 
 
+def test_check_finds_an_address_that_is_there_twice(project):
+    (project / "headrace.toml").write_text(
+        'root = "public"\nlisten = ["127.0.0.1:8081", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:8081"]'
+    )
+    done = run("check", cwd=project)
+    assert (done.returncode, done.stderr) == (2, "headrace: cannot listen on 127.0.0.1:8081 twice\n")
+
+
+def test_a_mistyped_command_or_variable_is_told_with_what_may_have_been_meant(project):
+    done = run("chek", cwd=project)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "headrace: chek: there is no such directory (did you mean check?)\n",
+    )
+    done = run("check", cwd=project, environment={"HEADRACE_LISEN": "x", "PATH": "/usr/bin"})
+    assert done.returncode == 0
+    assert (
+        done.stderr == "headrace: HEADRACE_LISEN: there is no such variable (did you mean HEADRACE_LISTEN?)\n"
+    )
+
+
 def test_config_says_where_each_value_comes_from(project):
     (project / "headrace.toml").write_text(FULL)
     done = run(

@@ -365,7 +365,7 @@ clean-urls = false
 path = "/**"
 headers = { X-Docs = "1" }
 [[site]]
-hosts = ["*.example.org", "[::1]"]
+hosts = ["*.example.org", "[0::1]"]
 root = "wild"
 """)
 
@@ -376,7 +376,9 @@ root = "wild"
     with serving(None, cwd=tmp_path) as server:
         for host, body in {
             "docs.example.org": "docs", "DOCS.example.org:8080": "docs", "docs.example.org.": "docs",
-            "x.example.org": "wild", "a.b.example.org": "wild", "[::1]:80": "wild", "example.org": "default",
+            "x.example.org": "wild", "a.b.example.org": "wild", "[::1]:80": "wild",
+            "[0:0::1]": "wild", "[0:0:0:0:0:0:0:1]:80": "wild", "[::2]": "default",
+            "example.org": "default",
             "other": "default", "": "default",
         }.items():  # fmt: skip
             assert page(host).body == f"{body}\n".encode(), host
