@@ -4,7 +4,8 @@ Where the two differ, as Netlify does: a redirect without a status is a 301, and
 where no file lies unless its status ends in "!"; a slash at the end of its path makes no
 difference. A path may be a URL: it holds if its host is the only one of the site, for rules know
 paths and no hosts. What is left out is told: conditions on query, country, language and role,
-proxies and functions, more than one `*` in a path, a `:name` that is only a part of a name.
+proxies and functions, more than one `*` in a path, a `:name` that is only a part of a name, and
+headers that say what one stood for.
 
 Basic-Auth, with passwords for everybody to read, is not understood either. But what it stands
 above was not meant for everybody, and so is closed to all.
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from server.answer.detour import BadDetour, make_detour
+from server.answer.detour import PLACEHOLDER, BadDetour, make_detour
 from server.answer.pattern import BadPattern, Pattern
 from server.answer.rules import Rule, check_header, check_removal
 
@@ -27,6 +28,7 @@ MOST_ALIKE = 100  # with placeholders, that begin with the same names: each is t
 MOST_LINE_BYTES = 2000
 STATUS = re.compile(rb"(\d{3})(!?)")
 DEFAULT_STATUS = b"301"
+FUNCTIONS = b"/.netlify/"
 BASIC_AUTH = re.compile(rb"\s*basic-auth\s*:", re.IGNORECASE)
 PASSWORDS = (
     "Basic-Auth is not understood, and nobody gets what it is for: "
@@ -103,6 +105,8 @@ class _Block:
                 self.removed.append(name.lower())
             return why
         why = check_header(name, value) if colon else "neither a path nor NAME: VALUE"
+        if why is None and not self.pattern.names.isdisjoint(PLACEHOLDER.findall(value)):
+            why = "what * and :names stand for is not filled into headers"
         if why is None:
             self.joined.append((name, value))
         return why
@@ -180,7 +184,10 @@ def _redirect(line: bytes, at: str, hosts: Hosts) -> Rule:
     if why:
         raise BadPattern(why)
     pattern = Pattern.of_splat(path, any_slash=True)
-    return Rule(pattern, at, detour=make_detour(pattern, target, int(code[1]), force=code[2] == b"!"))
+    detour = make_detour(pattern, target, int(code[1]), force=code[2] == b"!")
+    if target.startswith(FUNCTIONS):
+        raise BadDetour("there are no functions here")
+    return Rule(pattern, at, detour=detour)
 
 
 def _without_host(source: bytes, hosts: Hosts) -> tuple[bytes, str | None]:
