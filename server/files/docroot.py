@@ -16,11 +16,11 @@ import errno
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
 
-from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened, Way
+from aio import Disk, Facts, Failed, Hashed, Listed, Loaded, Look, Opened, Way
 from server.answer.caching import default_cache_control
 from server.answer.found import Found, Inventory, Missing, Representation
 from server.answer.negotiation import CODINGS
@@ -32,6 +32,7 @@ from server.files.inventory import Writing, Written
 from server.files.mounts import Mounts
 from server.files.root import Root
 from server.files.tags import Digests, validators, wants_digest
+from server.files.terms import Terms
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
@@ -41,20 +42,10 @@ LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last chec
 SITE_FILE_BYTES = 1024 * 1024  # of rules in the root, which are read whole
 OPEN_AT_ONCE = 128  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
+LONG_BYTES = 256  # names of nothing that are longer are not remembered: there is no end of them
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
 
 Outcome = Opened | Loaded | Written | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How the files beneath a root are looked up, and what is said of them."""
-
-    etag: str = "mtime"  # or "content" or "none"
-    links: Links = Links.WITHIN
-    prefix: bytes = b""  # under which the root is seen, with its slash
-    dotfiles: bool = False
-    types: tuple[tuple[bytes, bytes], ...] = ()  # by ending, before our own
 
 
 class Docroot:
@@ -89,6 +80,11 @@ class Docroot:
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
         self._stuck: set[Disk] = set()
         loop.every_second(self._sweep)
+
+    @property
+    def version(self) -> int:
+        """How often its root has become another directory."""
+        return self._root.version
 
     @property
     def entries(self) -> int:
@@ -150,6 +146,9 @@ class Docroot:
         def routed(outcome: Outcome | Listed) -> None:
             self._routed(entry, outcome, done, version)
 
+        if entry.path in self._terms.private:
+            done(entry, Failed(errno.ENOENT))
+            return
         look = self._look_at(entry)
         if entry.inventory is None:
             entry.request = entry.disk.open(self._root.fd, entry.path, routed, look)
@@ -187,7 +186,7 @@ class Docroot:
             Writing(
                 outcome,
                 entry.inventory,
-                self._terms.dotfiles,
+                self._terms.hide,
                 self._loop,
                 lambda written: done(entry, written),
             )
@@ -197,8 +196,8 @@ class Docroot:
     def _opened(self, entry: Entry, outcome: Outcome) -> None:
         self._learn(entry, outcome)
         self._tell(entry.waiters, entry)
-        if entry.error in UNAVAILABLE:
-            self.drop(entry)  # of the moment, not of the file
+        if entry.error in UNAVAILABLE or (entry.facts is None and len(entry.path) > LONG_BYTES):
+            self.drop(entry)  # of the moment, not of the file; or a long name of nothing
         elif self._entries.get(entry.key) is not entry:
             self._retire(entry)  # nobody waited for it to the end
 

@@ -18,7 +18,6 @@ from aio import Facts, Listed, Record
 from server.answer.conditions import Validators
 from server.answer.found import Inventory, Representation
 from server.answer.listing import render
-from server.answer.search import hidden
 from server.loop import Loop
 
 SLICE_NS = 300_000  # of this thread's time in a turn: with an answer or two that is half a millisecond
@@ -44,14 +43,14 @@ class Writing:
         self,
         listed: Listed,
         inventory: Inventory,
-        dotfiles: bool,
+        hidden: Callable[[bytes], bool],
         loop: Loop,
         done: Callable[[Written], None],
         clock: Callable[[], int] = time.thread_time_ns,
     ) -> None:
         self._listed = listed
         self._inventory = inventory
-        self._dotfiles = dotfiles
+        self._hidden = hidden
         self._loop = loop
         self._done = done
         self._clock = clock
@@ -92,7 +91,7 @@ class Writing:
         """None for each that is hidden: a step must end among them, too."""
         where = self._inventory.path
         for record in self._listed.records:
-            yield None if hidden(where + record.name, self._dotfiles) else record
+            yield None if self._hidden(where + record.name) else record
 
 
 def _joined(parts: Iterator[bytes]) -> Iterator[bytes]:

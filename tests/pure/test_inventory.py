@@ -17,6 +17,10 @@ SEEN = Record(b"seen", False, 5, 1_000_000_000)
 FOREVER = 10**18
 
 
+def is_hidden(path: bytes) -> bool:
+    return path.startswith(b".")
+
+
 class Records:
     """What the disk found; counts how often it was asked for one, and how often released."""
 
@@ -43,7 +47,7 @@ class Rig:
         loop = SimpleNamespace(ready=self.ready.append)
         listed = SimpleNamespace(records=self.records, facts="facts")
         inventory = Inventory(b"", Order(), as_json)
-        Writing(listed, inventory, False, loop, self.written.append, clock=self.clock)
+        Writing(listed, inventory, is_hidden, loop, self.written.append, clock=self.clock)
 
     def clock(self):
         return self.records.taken * self.cost_ns
