@@ -1,6 +1,7 @@
 """What the operator wants: the command line, the environment and the file together, and every error."""
 
 import inspect
+import re
 import textwrap
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 import server.config
 from server.config import BadOption, Config, read_config
+from server.config.schema import AuthTable, FileTable, RuleTable, SiteTable
+from server.config.settings import unknown_variables
 
 FILE = "headrace.toml"
 HASH = "$2y$05$abcdefghijklmnopqrstuuJjRbIO2D1NzIBQBWYeUUW0pHLVZ6t9q"
@@ -37,19 +40,13 @@ def refusal(text: str | bytes) -> str:
     return said.removeprefix(f"{FILE}: ")
 
 
-def rule(text: str):
-    """The one rule of a file."""
-    (found,) = read(f'[[rule]]\npath = "/a/*"\n{text}').sites[0].rules
-    return found
-
-
 def example() -> str:
     """The example in the documentation of the package."""
     documentation = inspect.getdoc(server.config) or ""
     return textwrap.dedent(documentation[documentation.index("    # headrace.toml") :])
 
 
-# Every error of the file: its text, and what is said.
+# Every error of the file: its text, and what is said; a sentence that ends in a blank goes on.
 SYNTAX = [
     ("root = \n", "line 1, column 8: invalid value"),
     ('root = "."\n\n  spa == true', "line 3, column 8: invalid value"),
@@ -61,9 +58,9 @@ SYNTAX = [
 KEYS = [
     ("lisen = 1", "lisen: there is no such key (did you mean listen?)"),
     ("clean_urls = true", "clean_urls: there is no such key (did you mean clean-urls?)"),
-    ("config = 'x'", "config: there is no such key: root, mount, clean-urls"),
-    ("zzz = 1", "zzz: there is no such key: root, mount, clean-urls"),
-    ("'a b' = 1", '"a b": there is no such key: root, mount, clean-urls'),
+    ("config = 'x'", "config: there is no such key: root, mount, clean-urls, "),
+    ("zzz = 1", "zzz: there is no such key: root, mount, clean-urls, "),
+    ("'a b' = 1", '"a b": there is no such key: root, mount, clean-urls, '),
     ("hosts = ['a']", "hosts: this key belongs in a [[site]]"),
     ("redirect = '/'", "redirect: this key belongs in a [[rule]]"),
     (
@@ -207,10 +204,15 @@ RULES = [
     ("rewrite = 'https://example.org/'", "rule[0].rewrite: 'https://example.org/' is not a path, such as /index.html"),
     ("rewrite = '/a'\nstatus = 301", "rule[0].status: expected 200 or the status of an error, found 301"),
     ("error-pages = { 200 = '/a' }", 'rule[0].error-pages.200: "200" is not the status of an error, such as 404'),
+    ("error-pages = { 405 = '/a' }", "rule[0].error-pages.405: no page is ever shown for 405: those that can have one are 401, 403, 404, 406, 500, 503"),
     ("error-pages = { 404 = 'a' }", 'rule[0].error-pages.404: "a" is not a path from the root of the site, such as /404.html'),
     ("cors = 'example.org'", 'rule[0].cors: "example.org" is not an origin, such as https://example.org'),
     ("cors = ['https://a.example', 'https://B.example/']", 'rule[0].cors[1]: "https://B.example/" is not an origin, such as https://example.org (did you mean https://b.example?)'),
     ("security = 'strickt'", "rule[0].security: 'strickt' is none of basic, strict, isolated (did you mean strict?)"),
+    ("allow = []", "rule[0].allow: expected at least one address, found none: everybody could mean nobody"),
+    ("deny = []", "rule[0].deny: expected at least one address, found none: everybody could mean nobody"),
+    ("allow = ''", "rule[0].allow: expected at least one address, found none: everybody could mean nobody"),
+    ("cache-control = ''", "rule[0].cache-control: expected directives, such as no-store; remove-headers takes the field away"),
     ("allow = 'localhost'", "rule[0].allow: 'localhost' is not an address or network, such as 192.0.2.1 or 2001:db8::/32"),
     ("deny = ['::1', '10.1.2.3/8']", "rule[0].deny[1]: '10.1.2.3/8' is not an address or network, such as 192.0.2.1 or 2001:db8::/32 (did you mean 10.0.0.0/8?)"),
     ("bandwidth = 'fast'", "rule[0].bandwidth: 'fast' is not a size, such as 256M or 1G"),
@@ -223,6 +225,64 @@ RULES = [
 ]  # fmt: skip
 
 
+def check(text: str | bytes, expected: str) -> None:
+    said = refusal(text)
+    assert said.startswith(expected) if expected.endswith(" ") else said == expected
+
+
 @pytest.mark.parametrize(("text", "said"), [*SYNTAX, *KEYS, *TYPES, *VALUES])
 def test_an_error_in_the_file_is_said_in_one_sentence(text, said):
-    assert refusal(text).startswith(said)
+    check(text, said)
+
+
+@pytest.mark.parametrize(("hosts", "said"), HOSTS)
+def test_an_error_in_the_hosts_of_a_site_is_said_in_one_sentence(hosts, said):
+    check(f"[[site]]\nroot = '.'\nhosts = {hosts}", said)
+
+
+@pytest.mark.parametrize(("text", "said"), SITES)
+def test_an_error_in_a_second_site_is_said_in_one_sentence(text, said):
+    check(f"[[site]]\nname = 'one'\nhosts = 'a'\nroot = '.'\n[[site]]\n{text}", said)
+
+
+@pytest.mark.parametrize(("text", "said"), RULES)
+def test_an_error_in_a_rule_is_said_in_one_sentence(here, text, said):
+    (here / "empty").write_text("# nobody\n")
+    (here / "users").write_text(USERS)
+    check(f"[[rule]]\npath = '/a/*'\n{text}", said)
+
+
+def test_the_example_in_the_documentation_is_understood(here):
+    (here / "users.htpasswd").write_text(USERS)
+    config = read(example())
+    assert [site.name for site in config.sites] == ["default", "intern"]
+    assert len(config.listen) == 2
+    assert len(config.sites[1].rules) > len(config.sites[0].rules) > 0
+
+
+@pytest.mark.parametrize("table", [FileTable, SiteTable, RuleTable, AuthTable])
+def test_the_example_in_the_documentation_has_every_key(table):
+    for key in table.__struct_encode_fields__:
+        assert re.search(rf"^\[?\[?(\w+\.)?{key}\b|\b{key} = ", example(), re.MULTILINE), key
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("HEADRACE_LISEN", "HEADRACE_LISEN: there is no such variable (did you mean HEADRACE_LISTEN?)"),
+        ("HEADRACE_CLEANURLS", "HEADRACE_CLEANURLS: there is no such variable (did you mean HEADRACE_CLEAN_URLS?)"),
+        ("HEADRACE_ZZZ", "HEADRACE_ZZZ: there is no such variable"),
+        ("HEADRACE_ROOT", None),
+        ("HEADRACE_CONFIG", None),
+        ("HEADRACE_SPA", None),
+        ("HEADRACES", None),
+    ],
+)  # fmt: skip
+def test_a_variable_that_means_nothing_is_told(name, said):
+    assert list(unknown_variables({name: "x", "PATH": "/bin"})) == ([said] if said else [])
+
+
+def test_hosts_that_are_written_in_several_ways_are_one():
+    assert read("[[site]]\nroot = '.'\nhosts = '[0:0::1]'").sites[0].hosts == ("[::1]",)
+    said = refusal("[[site]]\nroot = '.'\nhosts = ['[::1]', '[0::1]']")
+    assert said == "site[0].hosts[1]: [::1] is taken by site[0].hosts[0]"

@@ -30,10 +30,40 @@ MEDIA_TYPE = re.compile(rb"[a-z]+/[a-z0-9.+-]+(?:; charset=utf-8)?")
         (b"archive.tar.gz", b"application/gzip"),
         (b"x.unheard-of", DEFAULT),
         (b"trailing.", DEFAULT),
+        (b"a.tsv", b"text/tab-separated-values; charset=utf-8"),
+        (b"a.jsonl", b"application/jsonl"),
+        (b"a.ndjson", b"application/x-ndjson"),
+        (b"a.heif", b"image/heif"),
+        (b"a.heic", b"image/heic"),
+        (b"a.3gp", b"video/3gpp"),
+        (b"a.aiff", b"audio/aiff"),
+        (b"a.kml", b"application/vnd.google-earth.kml+xml"),
+        (b"a.gpx", b"application/gpx+xml"),
+        (b"a.dmg", b"application/x-apple-diskimage"),
+        (b"a-1.0-py3-none-any.whl", b"application/zip"),
+        (b"a.ipynb", b"application/x-ipynb+json"),
+        (b"a.pem", b"text/plain; charset=utf-8"),
+        (b"a.crt", b"text/plain; charset=utf-8"),
+        (b"a.srt", b"text/plain; charset=utf-8"),
+        (b"a.m4b", b"audio/mp4"),
+        (b"a.svgz", DEFAULT),
         (b"\xff.png", b"image/png"),
     ],
 )
 def test_the_ending_of_a_name_tells_its_type(path, kind):
+    assert content_type(path) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (b"site.webmanifest", b"application/manifest+json"),  # W3C Web Application Manifest, appendix B
+        (b"data.jsonld", b"application/ld+json"),  # JSON-LD 1.1, appendix C
+        (b"README.md", b"text/markdown; charset=utf-8"),  # RFC 7763
+        (b"notes.markdown", b"text/markdown; charset=utf-8"),
+    ],
+)
+def test_what_sites_of_today_are_made_of_has_a_type(path, kind):
     assert content_type(path) == kind
 
 
