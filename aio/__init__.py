@@ -58,7 +58,7 @@ glibc's POSIX AIO, whose threads serve one request at a time for each descriptor
 """
 
 from aio.arena import BLOCK, Arena, Census
-from aio.disk import Disk, Means
+from aio.disk import Disk
 from aio.file import (
     Facts,
     Failed,
@@ -74,6 +74,7 @@ from aio.file import (
     Way,
 )
 from aio.inloop import InLoopDisk, InLoopStream
+from aio.means import Means
 from aio.records import Record, Records
 from aio.request import Request
 from aio.service import Service

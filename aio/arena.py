@@ -15,6 +15,10 @@ eviction", SOSP 2023): new blocks pass through a small queue, and only those
 asked for again while they are there get into the main one; a ghost queue
 remembers the keys of those that did not. One pass over a large set therefore
 evicts nothing that is in use.
+
+The ghost queue is longer than S3-FIFO wants it: to be asked for again after
+`total` other blocks have left is enough for the main queue, and the rest only
+tells that a block was here before.
 """
 
 from collections import OrderedDict, deque
@@ -25,6 +29,7 @@ BLOCK = 256 * 1024  # bytes in a slot: below, the cost of calls shows; above, th
 READING = -1  # length of a slot that is the kernel's
 SMALL_SHARE = 10  # the small queue's share is one in ten, as in the paper
 MOST_USES = 3  # a counter of two bits
+LONG_AGO = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,10 @@ class Census:
 class Arena:
     """The states of `total` slots. Slots are plain numbers; the memory is somebody else's."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, remembered: int = 0) -> None:
+        """`remembered` is of how many blocks the keys are remembered, at least."""
         self.total = total
+        self._remembered = max(total, remembered)
         self._free = list(range(total - 1, -1, -1))
         self._pins = [0] * total
         self._length = [0] * total
@@ -55,7 +62,8 @@ class Arena:
         self._queued = [False] * total
         self._small: deque[int] = deque()
         self._main: deque[int] = deque()
-        self._ghost: OrderedDict[Hashable, None] = OrderedDict()
+        self._ghost: OrderedDict[Hashable, float] = OrderedDict()  # the value tells when it left
+        self._left_small = 0  # how many ever left by the small queue
         self._reading = 0
         self._kept = 0
         self.hits = 0
@@ -64,6 +72,10 @@ class Arena:
     def find(self, key: Hashable) -> int | None:
         """The slot that holds the block, or that it is being read into."""
         return self._slot.get(key)
+
+    def remembers(self, key: Hashable) -> bool:
+        """Whether the block was here before, and has left."""
+        return key in self._ghost
 
     def length(self, slot: int) -> int:
         """How many bytes of the slot are good, or READING."""
@@ -103,8 +115,8 @@ class Arena:
             self._key[slot] = key
             self._slot[key] = slot
             self._uses[slot] = 0
-            self._in_main[slot] = key in self._ghost
-            self._ghost.pop(key, None)
+            left = self._ghost.pop(key, LONG_AGO)
+            self._in_main[slot] = self._left_small - left <= self.total
         return slot
 
     def pin(self, slot: int) -> None:
@@ -167,7 +179,8 @@ class Arena:
                     self._in_main[slot] = True
                     self._main.append(slot)
                     continue
-                self._remember(slot)
+                self._remember(slot, self._left_small)
+                self._left_small += 1
             else:
                 slot = self._main.popleft()
                 if self._pinned(slot):
@@ -176,6 +189,7 @@ class Arena:
                     self._uses[slot] -= 1
                     self._main.append(slot)
                     continue
+                self._remember(slot, LONG_AGO)
             self._queued[slot] = False
             self._forget(slot)
             self._kept -= 1
@@ -190,9 +204,9 @@ class Arena:
             return True
         return False
 
-    def _remember(self, slot: int) -> None:
+    def _remember(self, slot: int, when: float) -> None:
         key = self._key[slot]
         assert key is not None
-        self._ghost[key] = None
-        if len(self._ghost) > self.total:
+        self._ghost[key] = when
+        if len(self._ghost) > self._remembered:
             self._ghost.popitem(last=False)

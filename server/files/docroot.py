@@ -16,45 +16,33 @@ import errno
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
 
-from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened, Way
+from aio import Disk, Facts, Failed, Hashed, Listed, Loaded, Look, Opened, Way
 from server.answer.caching import default_cache_control
 from server.answer.found import Found, Inventory, Missing, Representation
 from server.answer.negotiation import CODINGS
-from server.answer.search import SITE_FILES
 from server.answer.types import content_type
-from server.files.content import SMALL, Contents
+from server.files.content import Contents
 from server.files.entry import UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
 from server.files.mounts import Mounts
 from server.files.root import Root
 from server.files.tags import Digests, validators, wants_digest
+from server.files.terms import Looks, Terms
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
 CHECK_SECONDS = 0.5  # what is in use is checked so soon again, in the background
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
 LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
-SITE_FILE_BYTES = 1024 * 1024  # of rules in the root, which are read whole
 OPEN_AT_ONCE = 128  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
 
 Outcome = Opened | Loaded | Written | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How the files beneath a root are looked up, and what is said of them."""
-
-    etag: str = "mtime"  # or "content" or "none"
-    links: Links = Links.WITHIN
-    prefix: bytes = b""  # under which the root is seen, with its slash
-    dotfiles: bool = False
-    types: tuple[tuple[bytes, bytes], ...] = ()  # by ending, before our own
 
 
 class Docroot:
@@ -76,14 +64,7 @@ class Docroot:
         self._digests = digests
         self._terms = terms
         self._types = dict(terms.types)
-        self._look = Look(
-            load_limit=SMALL,
-            links=terms.links,
-            endings=tuple(coding.ending for coding in CODINGS),
-            digest=terms.etag != "none",
-        )
-        self._look_across = replace(self._look, stay=False)
-        self._look_whole = replace(self._look, load_limit=SITE_FILE_BYTES)
+        self._looks = Looks(terms)
         self._loop = loop
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
@@ -140,9 +121,7 @@ class Docroot:
     # --- opening ---
 
     def _look_at(self, entry: Entry) -> Look:
-        if entry.path in SITE_FILES:
-            return self._look_whole
-        return self._look if entry.disk is self.disk else self._look_across
+        return self._looks.at(entry.path, stay=entry.disk is self.disk)
 
     def _open(self, entry: Entry, done: Callable[[Entry, Outcome], None]) -> None:
         version = self._root.version

@@ -307,10 +307,13 @@ class Connection:
             self._outbox = None
             self._log(outbox)
             self._finish()
-        elif moved:
-            self.deadline = self._server.loop.now + SEND_SECONDS
-            if moved >= STEP_BYTES and not self._blocked:
+        elif outbox is not None:
+            if self._blocked:
+                outbox.stall()
+            elif moved >= STEP_BYTES:
                 self.wake()
+            if moved:
+                self.deadline = self._server.loop.now + SEND_SECONDS
         self._rest()
         return moved
 
