@@ -53,8 +53,13 @@ What follows from how AIO works:
 - A direct read into memory that a fork(2) shares may be lost. The memory is private and not
   inherited; make the service after the fork.
 
-Not here: io_uring, which the default seccomp profiles of Docker and containerd forbid; and
-glibc's POSIX AIO, whose threads serve one request at a time for each descriptor.
+What a disk is given stands in front of whatever is asked for next. So it gets no more at once
+than makes it faster (aio.depth), the rest waits where it can be overtaken (aio.line), and who
+does not take what was read for him makes room for who does (aio.service).
+
+Not here: io_uring, which the default seccomp profiles of Docker and containerd forbid. glibc's
+POSIX AIO, whose threads serve one request at a time for each descriptor, is a backend for
+comparison only.
 """
 
 from aio.arena import BLOCK, Arena, Census
