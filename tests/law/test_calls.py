@@ -77,6 +77,7 @@ def calls_of_a_mixed_run(tmp_path, backend) -> tuple[list[Call], int]:
         ("auto", {"openat2", "statx", "pread64", "close"}),
         ("linux-aio", {"openat2", "statx", "close"}),
         ("threads", {"openat2", "statx", "pread64", "close"}),
+        ("posix-aio", {"openat2", "statx", "pread64", "close"}),
     ],
 )
 def test_the_thread_of_the_loop_makes_no_call_on_a_file(tmp_path, backend, elsewhere):
