@@ -48,7 +48,7 @@ class Scene:
         return self.faults.native if self.native else self.faults.by_thread
 
     def unread(self) -> str:
-        """The big file under one more name. That changes its ctime: nothing of it is in memory by this one."""
+        """The big file under one more name. That changes its ctime, so that nothing of it is in memory."""
         path = self.root / f"big-{len(list(self.root.iterdir()))}.bin"
         os.link(self.root / "big.bin", path)
         return f"/{path.name}"
