@@ -176,7 +176,11 @@ def test_a_crowd_that_asks_for_a_bad_file_costs_nothing_that_stays(scene):
             client.sock.close()
     state = scene.server.await_quiet()
     assert state["slots"]["free"] + state["slots"]["kept"] == state["slots"]["total"]
-    until(lambda: scene.server.descriptors == before, "the same descriptors are open as before")
+    # Idle files may be closed meanwhile, and the last socket may not have been when we looked.
+    until(
+        lambda: all(count <= before.get(kind, 0) for kind, count in scene.server.descriptors.items()),
+        "no more descriptors are open than before",
+    )
 
 
 def test_a_small_file_is_an_error_as_long_as_it_cannot_be_read(scene):
