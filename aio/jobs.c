@@ -255,7 +255,7 @@ static int64_t read_into_slots(struct group *group, const struct work *work, int
         size_t size = left < group->slot_size ? left : group->slot_size;
         int64_t part = read_whole(fd, slot_address(group, work->slots[n]), size, work->offset + got);
         if (part < 0)
-            return got > 0 ? got : part;
+            return part;
         got += part;
         if ((size_t)part < size)
             break;

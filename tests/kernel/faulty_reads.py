@@ -67,9 +67,6 @@ def received(bench: Bench, stream: Stream) -> tuple[bytes, Exception | None]:
 
 
 def says_eio(bench: Bench, bad: int, error: Exception | None) -> None:
-    if isinstance(error, Shrunk) and bad > 0 and not bench.disk.means.native:
-        # do_read() in jobs.c returns what came before the error, which then looks like the end of the file.
-        pytest.xfail("a thread's read of several slots forgets the error of all but the first")
     assert isinstance(error, OSError), repr(error)
     assert error.errno == EIO
 

@@ -83,7 +83,8 @@ def test_the_next_use_is_where_the_key_comes_again(trace):
 def test_a_scan_takes_nothing_of_the_hot_set_from_the_arena(slots, held, data):
     # What is being sent cannot be evicted: beside the hot set there is room for that.
     hot = list(range(data.draw(st.integers(1, slots * 8 // 10 - held))))
-    trace = [*hot, *hot, *scan(10 * slots), *hot]
+    between = [("between", n) for n in range(max(1, slots // 20))]  # or it would be the same use
+    trace = [*hot, *between, *hot, *scan(10 * slots), *hot]
     assert arena_hits(trace, slots, held) == 2 * len(hot)
     assert lru_hits(trace, slots) == len(hot)
 
