@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from server.config import BadOption, Config, check_directory, read_config
+from server.config import BadOption, Config, check_directory, nearest, read_config, unknown_variables
 from server.process.worker import Worker, raise_descriptor_limit
 from server.wire.address import Address, SocketName, listen
 
@@ -34,11 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in COMMANDS:
         command = importlib.import_module(f"server.command.{arguments[0]}")
         return int(command.main(arguments[1:]))
+    for why in unknown_variables(os.environ):
+        print(f"headrace: {why}", file=sys.stderr)
     try:
         config = read_config(arguments, os.environ)
         worker = make_worker(config)
     except BadOption as error:
-        print(f"headrace: {error}", file=sys.stderr)
+        print(f"headrace: {error}{meant(arguments, error)}", file=sys.stderr)
         return BAD_USAGE
     worker.prepare()
     worker.journal.notice(ready_line(config, worker.addresses))
@@ -46,6 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.freeze()
     gc.disable()  # see Worker._tidy_when_idle
     return worker.run()
+
+
+def meant(arguments: Sequence[str], error: BadOption) -> str:
+    """A hint for whoever has mistyped a command: it is taken for a directory that is not there."""
+    word = arguments[0] if arguments else ""
+    return nearest(word, COMMANDS) if word.isalpha() and str(error).startswith(f"{word}: ") else ""
 
 
 def make_worker(config: Config) -> Worker:

@@ -13,17 +13,21 @@ FOR_EVER = b"public, max-age=31536000, immutable"
 HTML = b"no-cache"
 REST = b"max-age=0, must-revalidate"
 HASHED_DIRECTORIES = (b"_next/static/", b"_app/immutable/")  # of Next and SvelteKit
-# Hexadecimal digits, at least one of them a letter and one a digit.
-HEX = rb"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]"
-BETWEEN = re.compile(rb".*[._-]" + HEX + rb"{8,64}(?:\.[A-Za-z][A-Za-z0-9]*){1,3}")
-WHOLE = re.compile(HEX + rb"{16,64}(?:\.[A-Za-z][A-Za-z0-9]*){1,3}")
-# Vite's: eight digits of base 64, which no word has: a figure, a small and a capital letter. In its
-# own directory a capital that is not the first letter is enough; one in 25 has not even that.
-MIXED = re.compile(
-    rb".*-(?=[^.]*[0-9])(?=[^.]*[a-z])(?=[^.]*[A-Z])[A-Za-z0-9_-]{8}(?:\.[A-Za-z][A-Za-z0-9]*){1,3}"
-)
-CAPITAL = re.compile(rb".*-(?=.{1,7}[A-Z])(?=[^.]*[a-z])[A-Za-z0-9_-]{8}(?:\.[A-Za-z][A-Za-z0-9]*){1,3}")
-ASSETS = b"assets/"
+# What bundlers emit. Other files with such names, as of a CMS, may be called by what they are about.
+ENDINGS = frozenset(
+    b"js mjs css map wasm woff woff2 ttf otf eot "
+    b"png jpg jpeg svg webp avif gif ico mp4 webm".split()
+)  # fmt: skip
+_MORE = rb"(?:\.[A-Za-z][A-Za-z0-9]*){1,3}"  # .chunk.js.map
+HEX = re.compile(rb"(?:.*[._-](?=.{8})|(?=[0-9a-f]{16}))([0-9a-f]{8,128})" + _MORE)
+OTHER = re.compile(rb".*[.-]([A-Za-z0-9_-]{8})" + _MORE)
+UUID = re.compile(rb"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")  # of a thing, not of its content
+BASE32 = re.compile(rb"(?=.*[2-7].*[2-7])[A-Z2-7]{8}")  # of esbuild and Angular
+BASE64 = re.compile(rb"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z]).{8}")  # of Vite and Rollup
+RUN = re.compile(rb"[0-9]+|[A-Za-z]+")
+WORD = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[_-]")
+FEWEST_RUNS = 4  # of digits and of letters: 2024dec1 has three
+FEWEST_WORDS, LONGEST_WORD = 5, 3  # iOS17App has four, and Q1Q2Plan one that is longer
 WORKERS = re.compile(rb"(?:sw|service-?worker)\b.*", re.IGNORECASE)
 
 
@@ -36,7 +40,38 @@ def default_cache_control(path: bytes, content_type: bytes) -> bytes:
         return REST
     if any(path.startswith(place) or b"/" + place in path for place in HASHED_DIRECTORIES):
         return FOR_EVER
-    if any(form.fullmatch(name) for form in (BETWEEN, WHOLE, MIXED)):
-        return FOR_EVER
-    in_assets = path[: -len(name)].endswith(ASSETS)
-    return FOR_EVER if in_assets and CAPITAL.fullmatch(name) else REST
+    return FOR_EVER if _has_fingerprint(name) else REST
+
+
+def _has_fingerprint(name: bytes) -> bool:
+    """Digits and letters of a fingerprint change places more often than those of any word, date or
+    version do. One in three or so has too few of either, and is asked about like all the rest."""
+    if name.rpartition(b".")[2].lower() not in ENDINGS or UUID.search(name):
+        return False
+    if match := HEX.fullmatch(name):
+        return len(RUN.findall(match[1])) >= FEWEST_RUNS
+    match = OTHER.fullmatch(name)
+    if match is None:
+        return False
+    if BASE32.fullmatch(match[1]):
+        return len(RUN.findall(match[1])) >= FEWEST_RUNS
+    words = WORD.findall(match[1])
+    return bool(
+        BASE64.fullmatch(match[1]) and len(words) >= FEWEST_WORDS and max(map(len, words)) <= LONGEST_WORD
+    )
+
+
+# A directive, with what may stand behind it in quotes (RFC 9111 section 5.2).
+DIRECTIVE = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+SHARED = frozenset((b"public", b"private", b"s-maxage"))
+
+
+def for_one(value: bytes) -> bytes:
+    """A Cache-Control that lets nobody but the one who asked keep it.
+
+    >>> for_one(b"public, max-age=60, s-maxage=600")
+    b'private, max-age=60'
+    """
+    directives = (part.strip() for part in DIRECTIVE.findall(value))
+    others = (part for part in directives if part and part.partition(b"=")[0].lower() not in SHARED)
+    return b", ".join((b"private", *others))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from server.answer.headers import Headers
@@ -13,6 +14,8 @@ ASKED_HEADERS = (
 )
 SHOWN_HEADERS = b"Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag"
 REMEMBER_SECONDS = b"86400"
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+NAMES = re.compile(rb"%b(?:[ \t]*,[ \t]*%b)*" % (_TOKEN, _TOKEN))  # of fields (RFC 9110 section 5.1)
 
 
 def cors_headers(origins: Sequence[bytes], origin: bytes | None) -> Headers:
@@ -28,17 +31,20 @@ def cors_headers(origins: Sequence[bytes], origin: bytes | None) -> Headers:
     return ((b"Access-Control-Allow-Origin", origin), shown, vary)
 
 
-def preflight(origins: Sequence[bytes], fields: Mapping[bytes, bytes]) -> Headers | None:
-    """What is said to a browser that asks whether it may; None if that is not what it asks."""
-    origin = fields.get(b"origin")
-    if origin is None or b"access-control-request-method" not in fields:
-        return None
-    allowed = cors_headers(origins, origin)
+def is_preflight(method: bytes, fields: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser asks whether it may ask."""
+    return method == b"OPTIONS" and b"origin" in fields and b"access-control-request-method" in fields
+
+
+def preflight(origins: Sequence[bytes], fields: Mapping[bytes, bytes]) -> Headers:
+    """What it is told. A request for a file may have any headers: most of them mean nothing here."""
+    allowed = cors_headers(origins, fields.get(b"origin"))
     if not any(name == b"Access-Control-Allow-Origin" for name, _ in allowed):
         return allowed
+    asked = fields.get(b"access-control-request-headers", b"")
     return (
         *(field for field in allowed if field[0] != b"Access-Control-Expose-Headers"),
         (b"Access-Control-Allow-Methods", METHODS),
-        (b"Access-Control-Allow-Headers", ASKED_HEADERS),
+        (b"Access-Control-Allow-Headers", asked if NAMES.fullmatch(asked) else ASKED_HEADERS),
         (b"Access-Control-Max-Age", REMEMBER_SECONDS),
     )

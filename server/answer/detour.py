@@ -53,7 +53,8 @@ class Detour:
         filled = PLACEHOLDER.sub(put, self.to)
         if self.to.startswith(b"/") and filled.startswith(b"//"):
             filled = b"/" + filled.lstrip(b"/")
-        return None if unquote_to_bytes(filled) == path else filled
+        leads_to = _path(filled) if self.redirects else filled
+        return None if leads_to == path else filled
 
 
 def make_detour(pattern: Pattern, to: bytes, status: int, *, force: bool) -> Detour:
@@ -72,15 +73,21 @@ def make_detour(pattern: Pattern, to: bytes, status: int, *, force: bool) -> Det
     for name in to.split(b"/"):
         if (word := PLACEHOLDER.fullmatch(name)) and word[1] not in pattern.names:
             raise BadDetour(f"{shown}: nothing is called :{word[1].decode()} in the path it is for")
-    if unquote_to_bytes(template) == pattern.exact:
+    where = _path(template) if status in REDIRECTS else template
+    if pattern.exact is not None and where == unquote_to_bytes(pattern.text):
         raise BadDetour("it leads to itself")
     return Detour(template, status, force, _beneath(pattern, template) if status in REDIRECTS else b"")
+
+
+def _path(to: bytes) -> bytes:
+    """Where a redirect leads, decoded; a query or a fragment makes no other place of it."""
+    return unquote_to_bytes(to.partition(b"#")[0].partition(b"?")[0])
 
 
 def _beneath(pattern: Pattern, template: bytes) -> bytes:
     """A redirect to what it matches itself would lead on for ever. What the template begins with
     tells who has been led already, as /en/ does for /* to /en/:splat."""
-    where = unquote_to_bytes(template.partition(b"?")[0])
+    where = _path(template)
     before, *placeholders = PLACEHOLDER.split(where, maxsplit=1)
     if not placeholders or not template.startswith(b"/") or pattern.match(where) is None:
         return b""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from urllib.parse import quote_from_bytes
 
+from server.answer.caching import for_one
 from server.answer.cors import cors_headers
 from server.answer.headers import Headers
 from server.answer.rules import Treatment
@@ -14,33 +14,41 @@ from server.answer.rules import Treatment
 OF_304 = frozenset(b"cache-control content-location etag expires vary last-modified".split())
 OF_CORS = b"access-control-"
 VARY = b"vary"
+CACHE_CONTROL = b"Cache-Control"
 # Rules mean these for what lies at a path, not for the page that says that there is nothing.
 OF_CONTENT = frozenset((b"cache-control", b"content-type", b"content-disposition", b"expires"))
+NONE: frozenset[bytes] = frozenset()
 
 
-def dress(headers: Headers, treatment: Treatment, status: int, origin: bytes | None, name: bytes) -> Headers:
-    """`name` is that of the file, if it is one. What a rule sets in words beats what other settings
-    of the rules amount to."""
+def dress(
+    headers: Headers,
+    treatment: Treatment,
+    status: int,
+    origin: bytes | None,
+    name: bytes,
+    kept: frozenset[bytes] = NONE,
+) -> Headers:
+    """`name` is that of the file, if it is one; `kept` are fields that no rule is for here."""
+    if status >= 400:
+        kept |= OF_CONTENT
     dressed = _Fields(headers)
-    wanted: list[tuple[bytes, bytes]] = []
-    if treatment.cache_control is not None:
-        wanted.append((b"Cache-Control", treatment.cache_control))
     if treatment.cors is not None:
-        wanted += cors_headers(treatment.cors, origin)
-    wanted += treatment.set_headers
-    for field in _fit(wanted, status):
-        dressed.set(*field)
-    for field in _fit(treatment.add_headers, status):
-        dressed.add(*field)
+        for field in cors_headers(treatment.cors, origin):
+            dressed.set(*field)
     if treatment.download and name and status in (200, 206):
         dressed.set(b"Content-Disposition", attachment(name))
-    for field_name in treatment.remove_headers:
+    for field_name in treatment.remove_headers - kept:
         dressed.remove(field_name)
+    for field in treatment.set_headers:
+        if field[0].lower() not in kept:
+            dressed.set(*field)
+    for field in treatment.add_headers:
+        if field[0].lower() not in kept:
+            dressed.add(*field)
+    if treatment.realm is not None:
+        # RFC 9111 section 3.5: what is not for everybody is not for a cache that all share.
+        dressed.set(CACHE_CONTROL, for_one(dressed.value(CACHE_CONTROL)))
     return dressed.fields(status)
-
-
-def _fit(wanted: Iterable[tuple[bytes, bytes]], status: int) -> Iterable[tuple[bytes, bytes]]:
-    return wanted if status < 400 else (field for field in wanted if field[0].lower() not in OF_CONTENT)
 
 
 class _Fields:
@@ -63,6 +71,9 @@ class _Fields:
             known[0] = (known[0][0], _united(known[0][1], value))
         else:
             known.append((name, value))
+
+    def value(self, name: bytes) -> bytes:
+        return b", ".join(value for _, value in self._fields.get(name.lower(), ()))
 
     def remove(self, name: bytes) -> None:
         self._fields.pop(name, None)

@@ -77,6 +77,7 @@ class Redirect:
 
     location: bytes  # a path with its leading slash, or a URL
     status: HTTPStatus
+    by_rule: bool = False
 
 
 Result = Selection | Redirect | Missing

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, takewhile
 from urllib.parse import unquote_to_bytes
 
 SPLAT = b"splat"
@@ -28,12 +29,13 @@ class Pattern:
     text: bytes
     alternatives: tuple[tuple[bytes, ...], ...]  # segments; b"**" for any number of them
     anywhere: bool = False  # the last name of a path, at any depth
-    open_end: bool = False  # the `*` at its end stands for all the rest
+    splat: bool = False  # its one `*` stands for anything, slashes and all
+    any_slash: bool = False  # with a slash at the end of the path as well as without
 
     @property
     def exact(self) -> bytes | None:
         """The one path that it matches, if it is only one."""
-        if self.anywhere or self.open_end or len(self.alternatives) != 1:
+        if self.anywhere or self.splat or len(self.alternatives) != 1:
             return None
         segments = self.alternatives[0]
         if any(_is_wild(segment) for segment in segments):
@@ -41,18 +43,19 @@ class Pattern:
         return b"/" + b"/".join(segments)
 
     @property
-    def first(self) -> bytes | None:
-        """The first name of every path that it matches, if they have it in common."""
-        firsts = {segments[0] for segments in self.alternatives}
-        common = firsts.pop()
-        plain = not (firsts or self.anywhere or _is_wild(common))
-        return common if plain else None
+    def prefix(self) -> bytes:
+        """The names that every path that it matches begins with, each behind its slash."""
+        if self.anywhere:
+            return b""
+        heads = [tuple(takewhile(lambda word: not _is_wild(word), words)) for words in self.alternatives]
+        common = takewhile(lambda words: len(set(words)) == 1, zip(*heads, strict=False))
+        return b"".join(b"/" + words[0] for words in common)
 
     @property
     def names(self) -> frozenset[bytes]:
         """What a match tells."""
         named = {word[1:] for words in self.alternatives for word in words if word.startswith(b":")}
-        return frozenset(named | {SPLAT} if self.open_end or self._has_rest else named)
+        return frozenset(named | {SPLAT} if self.splat or self._has_rest else named)
 
     @property
     def _has_rest(self) -> bool:
@@ -67,6 +70,8 @@ class Pattern:
             raise BadPattern("an empty pattern matches nothing; /** matches all")
         if b"\0" in raw or b"//" in raw:
             raise BadPattern(f"{_shown(raw)} can match no path")
+        if why := _never_comes(raw):
+            raise BadPattern(f"{_shown(raw)} can match no path: {why}")
         if b"/" not in raw:
             return cls(raw, tuple((word,) for word in _spread(raw)), anywhere=True)
         if not raw.startswith(b"/"):
@@ -81,15 +86,16 @@ class Pattern:
         return cls(raw, alternatives)
 
     @classmethod
-    def of_splat(cls, text: bytes) -> Pattern:
-        """As Netlify has it: `*` at the end stands for anything, `:name` for one name."""
+    def of_splat(cls, text: bytes, *, any_slash: bool = False) -> Pattern:
+        """As Netlify and Cloudflare have it: one `*` stands for anything, `:name` for one name."""
         if not text.startswith(b"/"):
             raise BadPattern(f"{_shown(text)} does not begin with a slash")
         if b"?" in text or b"#" in text:
             raise BadPattern(f"{_shown(text)}: only the path is compared, without a query")
-        if b"*" in text[:-1]:
-            raise BadPattern(f"{_shown(text)}: * can only stand at the end")
-        segments = tuple(text[1:].split(b"/"))
+        if text.count(b"*") > 1:
+            raise BadPattern(f"{_shown(text)}: * can only stand there once")
+        bare = text.rstrip(b"/") or b"/" if any_slash else text
+        segments = tuple(bare[1:].split(b"/"))
         _check_names(text, segments)
         plain = tuple(map(unquote_to_bytes, segments))
         if any(
@@ -97,15 +103,19 @@ class Pattern:
             for now, before in zip(plain, segments, strict=True)
         ):
             raise BadPattern(f"{_shown(text)}: a slash, colon, asterisk or question mark is encoded in it")
-        return cls(text, (plain,), open_end=text.endswith(b"*"))
+        return cls(text, (plain,), splat=b"*" in text, any_slash=any_slash)
 
     def match(self, path: bytes) -> Mapping[bytes, bytes] | None:
+        return self.match_names(path[1:].split(b"/"))
+
+    def match_names(self, names: Sequence[bytes]) -> Mapping[bytes, bytes] | None:
+        """As match(), of a path in its parts."""
         if self.anywhere:
-            name = path.rpartition(b"/")[2]
-            return {} if any(_fits(word, name) for (word,) in self.alternatives) else None
-        names = path[1:].split(b"/")
-        if self.open_end:
+            return {} if any(_fits(word, names[-1]) for (word,) in self.alternatives) else None
+        if self.splat:
             return _match_splat(self.alternatives[0], names)
+        if self.any_slash and len(names) > 1 and not names[-1]:
+            names = names[:-1]
         for segments in self.alternatives:
             if (captured := _match(segments, names)) is not None:
                 return captured
@@ -113,19 +123,22 @@ class Pattern:
 
 
 def _match_splat(segments: Sequence[bytes], names: Sequence[bytes]) -> Mapping[bytes, bytes] | None:
-    *fixed, last = segments
-    if names[-1] and len(names) == len(fixed) and last == b"*":
+    at = next(n for n, segment in enumerate(segments) if b"*" in segment)
+    before, star, behind = segments[:at], segments[at], segments[at + 1 :]
+    if not behind and star == b"*" and names[-1] and len(names) == len(before):
         names = [*names, b""]  # /path/* is also /path
     if len(names) < len(segments):
         return None
     captured: dict[bytes, bytes] = {}
-    for segment, name in zip(fixed, names, strict=False):
-        if not _take(segment, name, captured):
+    end = len(names) - len(behind)
+    for n, segment in chain(enumerate(behind, end), enumerate(before)):
+        if not _take(segment, names[n], captured):
             return None
-    rest = b"/".join(names[len(fixed) :])
-    if not rest.startswith(last[:-1]):
+    head, _, tail = star.partition(b"*")
+    rest = b"/".join(names[at:end])
+    if len(rest) < len(head) + len(tail) or not rest.startswith(head) or not rest.endswith(tail):
         return None
-    captured[SPLAT] = rest[len(last) - 1 :]
+    captured[SPLAT] = rest[len(head) : len(rest) - len(tail)]
     return captured
 
 
@@ -184,6 +197,17 @@ def _fits(word: bytes, name: bytes) -> bool:
         else:
             return False
     return not word[at:].strip(b"*")
+
+
+def _never_comes(raw: bytes) -> str | None:
+    """Why no path can be like this one. Paths are compared decoded, without dot segments."""
+    if re.search(rb"%[0-9A-Fa-f]{2}", raw):
+        return f"paths are compared decoded (did you mean {_shown(unquote_to_bytes(raw))}?)"
+    if b"#" in raw or re.search(rb"\?[^/]*=", raw):
+        return "only the path is compared, without a query and a fragment; ? stands for any one letter"
+    if not {b".", b".."}.isdisjoint(raw.split(b"/")):
+        return "paths are compared without dot segments"
+    return None
 
 
 def _is_wild(segment: bytes) -> bool:

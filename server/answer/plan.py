@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from server.answer.conditions import Validators, Verdict, judge, range_applies
 from server.answer.dates import http_date
-from server.answer.dress import dress
+from server.answer.dress import NONE, OF_CONTENT, dress
 from server.answer.found import Missing, Redirect, Representation, Result, Selection
 from server.answer.headers import Headers
 from server.answer.phrases import phrase
@@ -19,6 +19,8 @@ KNOWN_METHODS = frozenset(b"GET HEAD OPTIONS POST PUT DELETE PATCH TRACE CONNECT
 ALLOW = b"GET, HEAD, OPTIONS"
 FALLBACK_CACHING = b"no-cache"
 REDIRECT_CACHING = (b"Cache-Control", b"no-cache")  # or a mistake in one would be remembered for good
+CACHING = frozenset((b"cache-control", b"expires"))
+TYPE = frozenset((b"content-type",))
 NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
 
 
@@ -43,33 +45,38 @@ def answer(
     """What to send for GET or HEAD. The boundary between parts should be one that nobody can
     guess and put into a file."""
     name = b""
-    fallback = False
+    kept = NONE
     match result:
         case Missing(status):
             # RFC 9110 section 12.5.5: what was refused for one coding may be had in another.
             vary = ((b"Vary", b"Accept-Encoding"),) if status is HTTPStatus.NOT_ACCEPTABLE else ()
             plain = page(status, method, vary)
-        case Redirect(location, status):
+        case Redirect(location, status, by_rule):
             plain = page(status, method, ((b"Location", location), REDIRECT_CACHING))
+            # How long it holds is up to whoever made it; its page is ours.
+            kept = OF_CONTENT - CACHING if by_rule else OF_CONTENT
         case Selection():
             plain = _of_selection(method, fields, result, treatment, now, boundary)
             name = result.path.rpartition(b"/")[2]
-            fallback = result.fallback
-    final = dressed(plain, treatment, fields, name)
-    return _uncached(final) if fallback else final
+            # What stands in for something else is asked about each time.
+            kept = (CACHING if result.fallback else NONE) | (TYPE if _is_in_parts(plain) else NONE)
+    return dressed(plain, treatment, fields, name, kept)
 
 
-def dressed(plain: Answer, treatment: Treatment, fields: Mapping[bytes, bytes], name: bytes = b"") -> Answer:
-    """The answer with the headers that the site's rules want."""
-    headers = dress(plain.headers, treatment, plain.status.value, fields.get(b"origin"), name)
+def dressed(
+    plain: Answer,
+    treatment: Treatment,
+    fields: Mapping[bytes, bytes],
+    name: bytes = b"",
+    kept: frozenset[bytes] = NONE,
+) -> Answer:
+    """The answer with the headers that the site's rules want, but for those that are kept."""
+    headers = dress(plain.headers, treatment, plain.status.value, fields.get(b"origin"), name, kept)
     return Answer(plain.status, headers, plain.body)
 
 
-def _uncached(final: Answer) -> Answer:
-    """What stands in for something else is asked about each time, whatever a rule says of what it
-    stands in for."""
-    others = tuple(field for field in final.headers if field[0].lower() != b"cache-control")
-    return Answer(final.status, (*others, (b"Cache-Control", FALLBACK_CACHING)), final.body)
+def _is_in_parts(plain: Answer) -> bool:
+    return plain.status is HTTPStatus.PARTIAL_CONTENT and len(plain.body) > 1
 
 
 def _of_selection(
@@ -82,7 +89,7 @@ def _of_selection(
 ) -> Answer:
     sent = selected.sent[1]
     validators = _of_variant(sent.validators, selected.coding)
-    about = _about(selected, treatment)
+    about = _about(selected)
     if selected.status is not HTTPStatus.OK:  # a page that says so: no version of what was asked for
         return _whole(method, sent, selected, about, Validators(None, None))
     match judge(fields, validators, now):
@@ -103,18 +110,16 @@ def _of_selection(
             )
         if ranges is not None:
             common = (*_content(selected)[1:], *_validators(validators), *about, *_offers())
-            some = _some_of(sent.size, selected.found.content_type, ranges, common, boundary)
+            kind = _type_of(selected, treatment)
+            some = _some_of(sent.size, kind, ranges, common, boundary)
             if some is not None:
                 return some
     return _whole(method, sent, selected, about, validators)
 
 
-def _about(selected: Selection, treatment: Treatment) -> Headers:
+def _about(selected: Selection) -> Headers:
     """What is said of it that also a 304 must say (RFC 9110 section 15.4.5)."""
-    caching = selected.found.cache_control
-    if treatment.realm is not None:
-        # RFC 9111 section 3.5: what is not for everybody is not for a cache that all share.
-        caching = b"private, " + caching.removeprefix(b"public, ")
+    caching = FALLBACK_CACHING if selected.fallback else selected.found.cache_control
     vary = ((b"Vary", b", ".join(selected.vary)),) if selected.vary else ()
     return ((b"Cache-Control", caching), *vary)
 
@@ -122,6 +127,14 @@ def _about(selected: Selection, treatment: Treatment) -> Headers:
 def _content(selected: Selection) -> Headers:
     coding = ((b"Content-Encoding", selected.coding),) if selected.coding else ()
     return ((b"Content-Type", selected.found.content_type), *coding)
+
+
+def _type_of(selected: Selection, treatment: Treatment) -> Headers:
+    """Each of several parts has the type that the whole would have (RFC 9110 section 14.6)."""
+    for name, value in treatment.set_headers:
+        if name.lower() in TYPE:
+            return ((b"Content-Type", value),)
+    return () if TYPE & treatment.remove_headers else _content(selected)[:1]
 
 
 def _offers() -> Headers:
@@ -144,7 +157,7 @@ def _whole(
 
 
 def _some_of(
-    size: int, content_type: bytes, ranges: Sequence[FileRange], common: Headers, boundary: bytes
+    size: int, kind: Headers, ranges: Sequence[FileRange], common: Headers, boundary: bytes
 ) -> Answer | None:
     """206, or None for what is better answered with the whole: many ranges, or ranges that sum up
     to more than the file, are an attack or a mistake (RFC 9110 section 14.2)."""
@@ -153,24 +166,23 @@ def _some_of(
     parts = coalesce(ranges)
     if len(parts) == 1:
         headers = (
-            (b"Content-Type", content_type),
+            *kind,
             (b"Content-Length", b"%d" % parts[0].length),
             (b"Content-Range", _content_range(parts[0], size)),
             *common,
         )
         return Answer(HTTPStatus.PARTIAL_CONTENT, headers, (parts[0],))
-    return _parts(size, content_type, parts, common, boundary) if len(parts) <= MOST_PARTS else None
+    return _parts(size, kind, parts, common, boundary) if len(parts) <= MOST_PARTS else None
 
 
-def _parts(
-    size: int, content_type: bytes, parts: Sequence[FileRange], common: Headers, boundary: bytes
-) -> Answer:
+def _parts(size: int, kind: Headers, parts: Sequence[FileRange], common: Headers, boundary: bytes) -> Answer:
     """Several parts (section 14.6). The body begins with CRLF, as those of nginx and Apache do:
     there are clients that wait for it for ever."""
     body: list[bytes | FileRange] = []
+    about = b"".join(b"%b: %b\r\n" % field for field in kind)
     for part in parts:
-        head = b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: %b\r\n\r\n"
-        body += [head % (boundary, content_type, _content_range(part, size)), part]
+        head = b"\r\n--%b\r\n%bContent-Range: %b\r\n\r\n"
+        body += [head % (boundary, about, _content_range(part, size)), part]
     body.append(b"\r\n--%b--\r\n" % boundary)
     length = sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in body)
     headers = (

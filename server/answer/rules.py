@@ -1,19 +1,23 @@
 """What the owner wants for some paths: rules, and what those that match one path say together.
 
-Rules add up. A later one wins where only one can hold; headers are merged by name and never
-lost. Where a path must be guarded, a rule sees both the path that was asked for and that of
-the file that is sent.
+Rules add up. A later one wins where only one can hold: what it says of a header beats whatever
+an earlier one has said, as which addresses are let in; which are kept out adds up. Headers are
+merged by name and never lost. A rule sees both the path that was asked for and that of the file
+that is sent; one that guards also the other names of that file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 
 from server.answer.detour import Detour
 from server.answer.guard import Network, Realm
 from server.answer.headers import Headers
+from server.answer.names import other_names
 from server.answer.pattern import Pattern
 
 MOST_TREATMENTS = 4096  # different ones
@@ -24,6 +28,8 @@ OURS = frozenset(
     b"connection content-encoding content-length content-range date etag keep-alive te trailer "
     b"transfer-encoding upgrade www-authenticate".split()
 )
+DISPOSITION = b"content-disposition"
+OF_CORS = (b"access-control-allow-origin", b"access-control-expose-headers")
 NOT_REMOVED = OURS - {b"etag"} | {b"vary"}
 
 
@@ -45,6 +51,7 @@ class Rule:
     realm: Realm | None = None
     allow: tuple[Network, ...] = ()
     deny: tuple[Network, ...] = ()
+    closed: bool = False  # to everybody
     bandwidth: int | None = None  # bytes per second for each connection
     download: bool | None = None
 
@@ -53,15 +60,15 @@ class Rule:
 class Treatment:
     """What all the rules for one path say together. Equal ones are the same object."""
 
+    remove_headers: frozenset[bytes] = frozenset()  # then come those that are set, then those added
     set_headers: Headers = ()
     add_headers: Headers = ()
-    remove_headers: frozenset[bytes] = frozenset()
-    cache_control: bytes | None = None
     error_pages: Mapping[int, bytes] = field(default_factory=dict)
     cors: tuple[bytes, ...] | None = None
     realm: Realm | None = None
     allow: tuple[Network, ...] = ()
     deny: tuple[Network, ...] = ()
+    closed: bool = False
     bandwidth: int | None = None
     download: bool = False
 
@@ -70,26 +77,27 @@ class Rulebook:
     """All rules of a site, in order."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = _Index([rule for rule in rules if _says_more(rule)])
-        self._detours = {
-            force: _Index([rule for rule in rules if rule.detour is not None and rule.detour.force is force])
-            for force in (True, False)
-        }
-        self._treatments: dict[tuple[int, ...], Treatment] = {}
+        self._rules = rules
+        self._all = _Index(rules, _says_more)
+        self._guards = _Index(rules, _guards)
+        self._detours = {force: _Index(rules, partial(_leads, force)) for force in (True, False)}
+        self._treatments: dict[tuple[tuple[int, bool], ...], Treatment] = {}
 
     def treat(self, path: bytes, file_path: bytes) -> Treatment:
         """For what was asked for as `path` and is the file at `file_path`."""
-        numbers = {number for number, _, _ in self._rules.matching(path)}
-        if file_path != path:
-            numbers |= {number for number, _, _ in self._rules.matching(file_path)}
-        matching = tuple(sorted(numbers))
-        known = self._treatments.get(matching)
-        if known is None:
+        paths = {path, file_path}
+        others = {name for known in paths for name in other_names(known)} - paths
+        matching = {number: False for name in others for number, _, _ in self._guards.matching(name)}
+        matching |= {number: True for known in paths for number, _, _ in self._all.matching(known)}
+        key = tuple(sorted(matching.items()))
+        treatment = self._treatments.get(key)
+        if treatment is None:
             if len(self._treatments) >= MOST_TREATMENTS:
                 self._treatments.clear()
-            rules = (self._rules.rules[number] for number in matching)
-            known = self._treatments[matching] = _merge(rules)
-        return known
+            rules = self._rules
+            treatment = _merge(rules[n] if whole else _guard_of(rules[n]) for n, whole in key)
+            self._treatments[key] = treatment
+        return treatment
 
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
         """Where the first rule that matches leads, and with which status."""
@@ -101,28 +109,36 @@ class Rulebook:
 
 
 class _Index:
-    """Rules by what their paths begin with: a site may have thousands of redirects, and most are
-    for one path each."""
+    """Rules of some kind by what their paths begin with: a site may have thousands, and most are
+    for one path each, or for what lies beneath one."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = rules
-        self._exact: dict[bytes, list[int]] = {}
-        self._first: dict[bytes | None, list[int]] = {}
+    def __init__(self, rules: Sequence[Rule], fits: Callable[[Rule], bool]) -> None:
+        self._exact: dict[bytes, list[tuple[int, Rule]]] = {}
+        self._beneath: dict[bytes, list[tuple[int, Rule]]] = {}
         for number, rule in enumerate(rules):
-            if (path := rule.pattern.exact) is not None:
-                self._exact.setdefault(path, []).append(number)
-            else:
-                self._first.setdefault(rule.pattern.first, []).append(number)
+            if fits(rule):
+                exact = rule.pattern.exact
+                index, key = (self._beneath, rule.pattern.prefix) if exact is None else (self._exact, exact)
+                index.setdefault(key, []).append((number, rule))
+        self._levels = max((key.count(b"/") for key in self._beneath), default=-1)
 
     def matching(self, path: bytes) -> Iterator[tuple[int, Rule, Mapping[bytes, bytes]]]:
         """In order, with what the pattern captured."""
-        some = self._exact.get(path, [])
-        if self._first:
-            first = path[1:].partition(b"/")[0]
-            some = sorted((*some, *self._first.get(first, ()), *self._first.get(None, ())))
-        for number in some:
-            rule = self.rules[number]
-            if (captured := rule.pattern.match(path)) is not None:
+        some = list(self._exact.get(path, ()))
+        if path.endswith(b"/") and path != b"/":
+            some += self._exact.get(path[:-1], ())
+        end = 0
+        for _ in range(self._levels + 1):
+            some += self._beneath.get(path[:end], ())
+            if end == len(path):
+                break
+            end = path.find(b"/", end + 1)
+            end = len(path) if end < 0 else end
+        if not some:
+            return
+        names = path[1:].split(b"/")
+        for number, rule in sorted(some, key=itemgetter(0)):
+            if (captured := rule.pattern.match_names(names)) is not None:
                 yield number, rule, captured
 
 
@@ -146,53 +162,112 @@ def check_removal(name: bytes) -> str | None:
     return f"{shown} is not for rules: an answer needs it" if name.lower() in NOT_REMOVED else None
 
 
+def _leads(force: bool, rule: Rule) -> bool:
+    return rule.detour is not None and rule.detour.force is force
+
+
+def _guards(rule: Rule) -> bool:
+    return bool(rule.realm or rule.allow or rule.deny or rule.closed)
+
+
+def _guard_of(rule: Rule) -> Rule:
+    """What it says of who may have a file, and nothing else."""
+    return Rule(
+        rule.pattern, rule.source, realm=rule.realm, allow=rule.allow, deny=rule.deny, closed=rule.closed
+    )
+
+
 def _says_more(rule: Rule) -> bool:
     """Whether there is anything in it beside a detour."""
     return bool(
         rule.set_headers or rule.add_headers or rule.join_headers or rule.remove_headers
-        or rule.error_pages or rule.security or rule.realm or rule.allow or rule.deny
+        or rule.error_pages or rule.security or _guards(rule)
     ) or any(
         value is not None for value in (rule.cache_control, rule.cors, rule.bandwidth, rule.download)
     )  # fmt: skip
 
 
 def _merge(rules: Iterable[Rule]) -> Treatment:
-    fields: dict[bytes, tuple[bytes, bytes]] = {}  # that are set
-    presets: dict[bytes, tuple[bytes, bytes]] = {}
-    joined: set[bytes] = set()
-    added: list[tuple[bytes, bytes]] = []
-    removed: set[bytes] = set()
+    fields = _Fields()
     pages: dict[int, bytes] = {}
+    deny: dict[Network, None] = {}
     last: dict[str, object] = {}
+    closed = False
     for rule in rules:
-        presets |= {name.lower(): (name, value) for name, value in rule.security}
-        for key in rule.remove_headers:
-            removed.add(key)
-            fields.pop(key, None)
-        for name, value in rule.set_headers:
-            fields[name.lower()] = (name, value)
-            removed.discard(name.lower())
-        for name, value in rule.join_headers:
-            key = name.lower()
-            if key in joined and key in fields:
-                value = fields[key][1] + b", " + value
-            fields[key] = (name, value)
-            joined.add(key)
-            removed.discard(key)
-        added += rule.add_headers
+        fields.follow(rule)
+        closed = closed or rule.closed
         pages |= rule.error_pages
-        for said in ("cache_control", "cors", "realm", "bandwidth", "download"):
+        deny |= dict.fromkeys(rule.deny)
+        for said in ("cors", "realm", "bandwidth"):
             if (value := getattr(rule, said)) is not None:
                 last[said] = value
-        for said in ("allow", "deny"):
-            if value := getattr(rule, said):
-                last[said] = value
-    for name, _ in added:
-        presets.pop(name.lower(), None)
+        if rule.allow:
+            last["allow"] = rule.allow
     return Treatment(
-        set_headers=tuple((presets | fields).values()),
-        add_headers=tuple(added),
-        remove_headers=frozenset(removed),
+        remove_headers=frozenset(fields.removed),
+        set_headers=tuple(fields.set.values()),
+        add_headers=tuple(fields.added),
         error_pages=pages,
+        deny=tuple(deny),
+        closed=closed,
+        download=fields.download,
         **last,  # type: ignore[arg-type]  # each is of the type that its rule has
     )
+
+
+class _Fields:
+    """What is said of header fields, one rule after the other. Within one rule, what it says in
+    words beats what its other keys amount to."""
+
+    def __init__(self) -> None:
+        self.removed: set[bytes] = set()
+        self.set: dict[bytes, tuple[bytes, bytes]] = {}
+        self.added: list[tuple[bytes, bytes]] = []
+        self.download = False
+        self._joined: set[bytes] = set()
+        self._presets: set[bytes] = set()
+
+    def follow(self, rule: Rule) -> None:
+        for name, value in rule.security:
+            self._put(name, value)
+            self._presets.add(name.lower())
+        if rule.cors is not None:
+            for name in OF_CORS:
+                self._forget(name)
+        if rule.download is not None:
+            self._forget(DISPOSITION)
+            self.download = rule.download
+        if rule.cache_control is not None:
+            self._put(b"Cache-Control", rule.cache_control)
+        for key in rule.remove_headers:
+            self._forget(key)
+            self.removed.add(key)
+        for name, value in rule.set_headers:
+            self._put(name, value)
+        for name, value in rule.join_headers:
+            self._join(name, value)
+        for name, value in rule.add_headers:
+            if name.lower() in self._presets:
+                self._forget(name.lower())
+            self.added.append((name, value))
+
+    def _put(self, name: bytes, value: bytes) -> None:
+        self._forget(name.lower())
+        self.set[name.lower()] = (name, value)
+
+    def _join(self, name: bytes, value: bytes) -> None:
+        key = name.lower()
+        if key in self._joined:
+            self.set[key] = (name, self.set[key][1] + b", " + value)
+        else:
+            self._put(name, value)
+            self._joined.add(key)
+
+    def _forget(self, key: bytes) -> None:
+        self.removed.discard(key)
+        self.set.pop(key, None)
+        self._joined.discard(key)
+        self._presets.discard(key)
+        self.added = [field for field in self.added if field[0].lower() != key]
+        if key == DISPOSITION:
+            self.download = False

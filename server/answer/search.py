@@ -7,7 +7,7 @@ Paths are decoded and have no leading slash; a directory's ends in one, or is em
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Protocol
@@ -25,6 +25,7 @@ from server.answer.found import (
 )
 from server.answer.listing import order_of, wants_json
 from server.answer.negotiation import CODINGS, preferred
+from server.answer.target import path_of
 
 INDEX = b"index.html"
 NOT_FOUND_PAGE = b"404.html"
@@ -32,7 +33,9 @@ ENDING = b".html"
 NEVER = frozenset((b".git", b".hg", b".svn"))
 WELL_KNOWN = b".well-known"
 SITE_FILES = (b"_headers", b"_redirects")
-RESERVED = frozenset((*SITE_FILES, b"headrace.toml"))  # in the root: they are for us
+RESERVED = (*SITE_FILES, b"headrace.toml")  # in a root: they are for us
+_ENDINGS = {coding.name: coding.ending for coding in CODINGS}
+FAILURES = (401, 403, 404, 406, 500, 503)  # with which failure() is ever called
 MOST_LEVELS = 8  # where a 404.html is looked for
 NAVIGATIONS = frozenset((b"document", b"iframe", b"frame"))
 NAVIGATION_FIELDS = (b"Sec-Fetch-Dest", b"Accept")
@@ -59,9 +62,17 @@ class Rules(Protocol):
     def error_page(self, path: bytes, status: int) -> bytes | None: ...
 
 
+def with_compressed(names: Iterable[bytes]) -> frozenset[bytes]:
+    """The names, and those of the compressed files beside them."""
+    return frozenset(name + ending for name in names for ending in (b"", *_ENDINGS.values()))
+
+
+_RESERVED = with_compressed(RESERVED)
+
+
 def hidden(path: bytes, dotfiles: bool) -> bool:
     """Whether the path names something that is not for the public."""
-    if path in RESERVED:
+    if path in _RESERVED:
         return True
     if b"/." not in path and not path.startswith(b"."):
         return False
@@ -97,12 +108,11 @@ def search(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits: Ha
 def failure(status: HTTPStatus, path: bytes, fields: Mapping[bytes, bytes], rules: Rules) -> Steps:
     """The site's own page for this status, or none."""
     named = rules.error_page(b"/" + path, status.value)
+    places = []
     if named is not None:
         places = [named.lstrip(b"/")]
-    elif status is HTTPStatus.NOT_FOUND:
-        places = _pages_upward(path)
-    else:
-        places = []
+    if status is HTTPStatus.NOT_FOUND:
+        places += _pages_upward(path)
     for place in places:
         found = yield place
         if isinstance(found, Representation):
@@ -170,9 +180,6 @@ def _selected(path: bytes, found: Found, fields: Mapping[bytes, bytes]) -> Steps
     return Missing(HTTPStatus.NOT_ACCEPTABLE)
 
 
-_ENDINGS = {coding.name: coding.ending for coding in CODINGS}
-
-
 def _detour(
     detour: tuple[bytes, int],
     path: bytes,
@@ -184,7 +191,7 @@ def _detour(
     to, code = detour
     status = HTTPStatus(code)
     if code // 100 == 3:
-        return Redirect(_with_query(to, target.partition(b"?")[2]), status)
+        return Redirect(_with_query(to, target.partition(b"?")[2]), status, by_rule=True)
     place = to.lstrip(b"/")
     if hidden(place, habits.dotfiles):
         return (yield from failure(HTTPStatus.NOT_FOUND, path, fields, rules))
@@ -216,17 +223,24 @@ def _with_slash(path: bytes, target: bytes) -> Redirect:
     that puts a prefix before it."""
     raw, _, query = target.partition(b"?")
     name = path.rpartition(b"/")[2]
-    if unquote_to_bytes(raw.rpartition(b"/")[2]) == name:
-        location = b"./" + _quoted(name) + b"/"
-    else:  # an encoded slash: what this is relative to is not what it names
-        location = b"/" + _quoted(path) + b"/"
-    return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
+    last = raw.rpartition(b"/")[2]
+    location = b"./" + _quoted(name) if _is_asked_for(path, raw, name, last) else b"/" + _quoted(path)
+    return Redirect(_with_query(location + b"/", query), HTTPStatus.MOVED_PERMANENTLY)
 
 
 def _without_slash(path: bytes, target: bytes) -> Redirect:
-    name = path.rstrip(b"/").rpartition(b"/")[2]
-    location = b"../" + _quoted(name)
-    return Redirect(_with_query(location, target.partition(b"?")[2]), HTTPStatus.MOVED_PERMANENTLY)
+    raw, _, query = target.partition(b"?")
+    bare = path[:-1]
+    name = bare.rpartition(b"/")[2]
+    last = raw[:-1].rpartition(b"/")[2] if raw.endswith(b"/") else b""
+    location = b"../" + _quoted(name) if _is_asked_for(path, raw, name, last) else b"/" + _quoted(bare)
+    return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
+
+
+def _is_asked_for(path: bytes, raw: bytes, name: bytes, last: bytes) -> bool:
+    """Whether what is relative to the raw path of the target is relative to this path: it is not
+    after a rewrite, nor where a slash is encoded or doubled at its end."""
+    return unquote_to_bytes(last) == name and path_of(raw) == path
 
 
 def _with_query(location: bytes, query: bytes) -> bytes:

@@ -3,6 +3,14 @@
 Every option has one name in all three: `--clean-urls no`, `HEADRACE_CLEAN_URLS=no`, and in the
 file `clean-urls = false`. The command line beats the environment, the environment the file. The
 file is read once, at start; what is wrong in it is said in one sentence with the path of its keys.
+It is never served, nor are the files of passwords that it names.
+
+Rules are for paths as they are asked for, decoded, and for those of the files that are sent. Where
+one guards a file (auth, allow, deny), it does so under all names of it: /admin means admin.html,
+/report.html also report.html.gz beside it, /secret the list and the index of the directory. Rules
+see names and not where links lead: a symbolic link inside the root is a name of its own, which
+needs a rule of its own, and one to a .git makes it no secret any more; symlinks = "deny" has none.
+
 All that it can say::
 
     # headrace.toml: paths are relative to the directory of this file
@@ -27,7 +35,7 @@ All that it can say::
     stlx = "model/stl"                        # by the ending of a name
 
     [[rule]]                                  # for every site, before its own
-    path = "/assets/*"                        # or several, in a list
+    path = "/assets/**"                       # all beneath; * within a name, ** across; or a list of paths
     cache-control = "public, max-age=86400"
     headers = { X-Frame-Options = "DENY" }    # instead of what else there would be
     add-headers = { Link = "</app.css>; rel=preload" }
@@ -36,19 +44,19 @@ All that it can say::
     security = "basic"                        # or "strict", "isolated"
 
     [[rule]]
-    path = "/old/*"
+    path = "/old/**"
     redirect = "/new/:splat"                  # a path or a URL
     status = 301                              # default 302: a browser never forgets a 301
     force = true                              # default: also where a file lies
 
     [[rule]]
-    path = "/app/*"
+    path = "/app/**"
     rewrite = "/app/index.html"
     status = 200                              # default; or an error: that page with this status
     force = false                             # default: only where no file lies
 
     [[rule]]
-    path = "/*"
+    path = "/**"
     error-pages = { 404 = "/missing.html" }
 
     [[site]]
@@ -61,23 +69,24 @@ All that it can say::
     "/iso" = "/srv/iso"
 
     [[site.rule]]
-    path = ["/private/*", "/drafts/*"]
+    path = ["/private/**", "/drafts/**"]
     auth = { file = "users.htpasswd", realm = "Intern" }  # bcrypt only: htpasswd -B
     allow = ["192.0.2.0/24", "2001:db8::/32"]
     deny = "192.0.2.66"
 
     [[site.rule]]
-    path = "/iso/*"
+    path = "/iso/**"
     bandwidth = "2M"                          # bytes per second for each connection
     download = true                           # to be saved, not shown
 """
 
-from server.config.directory import check_directory, open_directory
+from server.config.directory import check_directory, names_beneath, open_directory
 from server.config.model import Config, SiteConfig
 from server.config.options import DEFAULT_LISTEN, OPTIONS, BadOption, nearest, parse_address
-from server.config.settings import read_config
+from server.config.settings import read_config, unknown_variables
 
 __all__ = [
     "DEFAULT_LISTEN", "OPTIONS", "BadOption", "Config", "SiteConfig", "check_directory",
-    "nearest", "open_directory", "parse_address", "read_config",
+    "names_beneath", "nearest", "open_directory", "parse_address", "read_config",
+    "unknown_variables",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from server.config.options import BadOption
@@ -16,6 +17,17 @@ def check_directory(directory: Path) -> None:
 def open_directory(directory: Path) -> int:
     """A descriptor to look up paths from; raises BadOption."""
     return _opened(directory, os.O_PATH)
+
+
+def names_beneath(directory: Path, files: Iterable[Path]) -> frozenset[bytes]:
+    """What those of the files that lie in it are called there: by their paths, and where links lead."""
+    names = set()
+    for form in (os.path.abspath, os.path.realpath):
+        for file in files:
+            name = os.path.relpath(form(file), form(directory))
+            if name != os.pardir and not name.startswith(os.pardir + os.sep):
+                names.add(os.fsencode(name))
+    return frozenset(names)
 
 
 def _opened(directory: Path, how: int) -> int:

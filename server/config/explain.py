@@ -62,6 +62,8 @@ def effects(rule: Rule) -> Iterator[str]:
     if rule.realm is not None:
         count = len(rule.realm.users)
         yield f'asks for a password: "{rule.realm.name}", {count} {"user" if count == 1 else "users"}'
+    if rule.closed:
+        yield "closed to everybody"
     if rule.allow:
         yield f"for these addresses only: {', '.join(map(str, rule.allow))}"
     if rule.deny:

@@ -17,7 +17,7 @@ def parse_host(text: str) -> str:
     3.2.2); in lower case."""
     host = text.lower()
     if _is_host(host):
-        return host
+        return f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host
     if host == "*":
         raise BadOption("'*' is not needed: the first site has all hosts that no other site has")
     if "*" in host:

@@ -37,3 +37,4 @@ class Config:
     memory: int = 0  # bytes for blocks and small files; 0: by the machine or its cgroup
     log: str = "none"
     verbose: bool = False
+    private: tuple[Path, ...] = ()  # files that are never served, wherever they lie

@@ -15,6 +15,7 @@ BACKENDS = ("auto", "linux-aio", "posix-aio", "threads", "sendfile", "buffered")
 ETAGS = ("mtime", "content", "none")
 SYMLINKS = ("within", "follow", "deny")
 DEFAULT_LISTEN = "127.0.0.1:8080"
+PREFIX = "HEADRACE_"  # of variables in the environment
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off", "")
 
@@ -44,7 +45,7 @@ class Option:
     @property
     def variable(self) -> str:
         """Its name in the environment."""
-        return f"HEADRACE_{self.name.upper().replace('-', '_')}"
+        return f"{PREFIX}{self.name.upper().replace('-', '_')}"
 
 
 def parse_address(text: str) -> Address:
@@ -104,13 +105,13 @@ def one_of(*names: str) -> Callable[[str], str]:
     return parse
 
 
-def nearest(text: str, names: Sequence[str]) -> str:
-    """A hint at what may have been meant."""
+def nearest(text: str, names: Sequence[str], prefix: str = "") -> str:
+    """A hint at what may have been meant; the prefix is what all have in common."""
     import difflib  # only ever needed on the way out
 
     begun = [name for name in names if text and name.startswith(text)]
     close = begun if len(begun) == 1 else difflib.get_close_matches(text, names, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return f" (did you mean {prefix}{close[0]}?)" if close else ""
 
 
 ROOT = Option("root", "ROOT", "the directory to serve", Path, ".", site=True)

@@ -19,6 +19,7 @@ from server.answer.guard import BadLine, Network, Realm, parse_htpasswd
 from server.answer.headers import Headers
 from server.answer.pattern import BadPattern, Pattern
 from server.answer.rules import Rule, check_header, check_removal
+from server.answer.search import FAILURES
 from server.answer.security import PRESETS
 from server.config.file import read_bytes
 from server.config.options import BadOption, one_of, parse_size
@@ -59,8 +60,8 @@ def _read_rule(table: RuleTable, place: Place) -> list[Rule]:
             cors=None if table.cors is UNSET else _cors(table.cors, place.key("cors")),
             security=() if table.security is UNSET else _security(table.security, place.key("security")),
             realm=None if table.auth is UNSET else _realm(table.auth, place.key("auth")),
-            allow=_networks(table.allow, place.key("allow")),
-            deny=_networks(table.deny, place.key("deny")),
+            allow=() if table.allow is UNSET else _networks(table.allow, place.key("allow")),
+            deny=() if table.deny is UNSET else _networks(table.deny, place.key("deny")),
             bandwidth=None
             if table.bandwidth is UNSET
             else _bandwidth(table.bandwidth, place.key("bandwidth")),
@@ -95,6 +96,8 @@ def _names(names: Sequence[str], place: Place) -> tuple[bytes, ...]:
 
 
 def _cache_control(value: str, place: Place) -> bytes:
+    if not value:
+        raise place.fault("expected directives, such as no-store; remove-headers takes the field away")
     return _header("Cache-Control", value, place)[1]
 
 
@@ -134,6 +137,9 @@ def _error_pages(table: Mapping[str, str], place: Place) -> dict[int, bytes]:
         at = place.key(text)
         if text not in map(str, ERRORS):
             raise at.fault(f"{shown(text)} is not the status of an error, such as 404")
+        if int(text) not in FAILURES:
+            known = ", ".join(map(str, FAILURES))
+            raise at.fault(f"no page is ever shown for {text}: those that can have one are {known}")
         if not path.startswith("/"):
             raise at.fault(f"{shown(path)} is not a path from the root of the site, such as /{text}.html")
         pages[int(text)] = path.encode()
@@ -183,6 +189,8 @@ def _text(file: str) -> str:
 
 
 def _networks(values: str | list[str], place: Place) -> tuple[Network, ...]:
+    if not values:
+        raise place.fault("expected at least one address, found none: everybody could mean nobody")
     return tuple(at.parse(_network, text) for at, text in place.items(values))
 
 

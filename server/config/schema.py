@@ -27,8 +27,8 @@ class RuleTable(Struct, rename="kebab", forbid_unknown_fields=True):
     cors: bool | str | list[str] | UnsetType = UNSET
     security: str | UnsetType = UNSET
     auth: AuthTable | UnsetType = UNSET
-    allow: str | list[str] = []
-    deny: str | list[str] = []
+    allow: str | list[str] | UnsetType = UNSET
+    deny: str | list[str] | UnsetType = UNSET
     bandwidth: int | str | UnsetType = UNSET
     download: bool | UnsetType = UNSET
 

@@ -7,7 +7,7 @@ a [[site]] of the file says for itself beats it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from server.answer.rules import Rule
 from server.answer.search import Habits
 from server.config.arguments import parse_arguments
 from server.config.model import Config, SiteConfig
-from server.config.options import CONFIG, OPTIONS, ROOT, BadOption, Option
+from server.config.options import CONFIG, OPTIONS, PREFIX, ROOT, BadOption, Option, nearest
 
 if TYPE_CHECKING:
     from server.config.file import Table
@@ -67,12 +67,24 @@ def understand(given: Mapping[str, list[str]], environment: Mapping[str, str]) -
     if table is None:
         sites: tuple[SiteConfig, ...] = (make_site(DEFAULT_SITE, (), top),)
         settings: tuple[Settings, ...] = (top,)
+        private: tuple[Path, ...] = ()
     else:
-        from server.config.sites import read_sites
+        from server.config.sites import private_files, read_sites
 
         sites, settings = read_sites(table, top)
+        private = private_files(table)
     names = ("listen", "backend", "memory", "log", "verbose")
-    return Understood(Config(sites=sites, **{name: top[name].value for name in names}), top, settings)
+    values = {name: top[name].value for name in names}
+    return Understood(Config(sites=sites, private=private, **values), top, settings)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """What was probably meant for us and means nothing, one sentence for each."""
+    known = [option.variable.removeprefix(PREFIX) for option in (ROOT, *OPTIONS)]
+    for name in sorted(environment):
+        bare = name.removeprefix(PREFIX)
+        if bare != name and bare not in known:
+            yield f"{name}: there is no such variable{nearest(bare, known, PREFIX)}"
 
 
 def make_site(

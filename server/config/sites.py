@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import UNSET
 
@@ -46,6 +47,15 @@ def read_sites(file: Table, top: Settings) -> tuple[tuple[SiteConfig, ...], tupl
         more = read_rules(site.rule, table.place)
         sites.append(make_site(own["name"].value, own["hosts"].value, own, (*rules, *more)))
     return tuple(sites), tuple(settings)
+
+
+def private_files(file: Table) -> tuple[Path, ...]:
+    """The file itself and those of passwords that it names."""
+    keys = file.keys
+    assert isinstance(keys, FileTable)
+    rules = (*keys.rule, *(rule for site in keys.site for rule in site.rule))
+    named = (rule.auth.file for rule in rules if rule.auth is not UNSET)
+    return (file.place.file, *map(file.place.path, named))
 
 
 def _inherit(table: Table, top: Settings) -> dict[str, Setting]:

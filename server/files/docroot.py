@@ -40,6 +40,7 @@ IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
 LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
 OPEN_AT_ONCE = 128  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
+LONG_BYTES = 256  # names of nothing that are longer are not remembered: there is no end of them
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
 
 Outcome = Opened | Loaded | Written | Failed
@@ -70,6 +71,11 @@ class Docroot:
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
         self._stuck: set[Disk] = set()
         loop.every_second(self._sweep)
+
+    @property
+    def version(self) -> int:
+        """How often its root has become another directory."""
+        return self._root.version
 
     @property
     def entries(self) -> int:
@@ -129,6 +135,9 @@ class Docroot:
         def routed(outcome: Outcome | Listed) -> None:
             self._routed(entry, outcome, done, version)
 
+        if entry.path in self._terms.private:
+            done(entry, Failed(errno.ENOENT))
+            return
         look = self._look_at(entry)
         if entry.inventory is None:
             entry.request = entry.disk.open(self._root.fd, entry.path, routed, look)
@@ -166,7 +175,7 @@ class Docroot:
             Writing(
                 outcome,
                 entry.inventory,
-                self._terms.dotfiles,
+                self._terms.hide,
                 self._loop,
                 lambda written: done(entry, written),
             )
@@ -176,8 +185,8 @@ class Docroot:
     def _opened(self, entry: Entry, outcome: Outcome) -> None:
         self._learn(entry, outcome)
         self._tell(entry.waiters, entry)
-        if entry.error in UNAVAILABLE:
-            self.drop(entry)  # of the moment, not of the file
+        if entry.error in UNAVAILABLE or (entry.facts is None and len(entry.path) > LONG_BYTES):
+            self.drop(entry)  # of the moment, not of the file; or a long name of nothing
         elif self._entries.get(entry.key) is not entry:
             self._retire(entry)  # nobody waited for it to the end
 

@@ -37,6 +37,13 @@ class Waiter(Protocol):
         """The entry that was asked for. Only take note: this is no place to send from."""
 
 
+class Client(Waiter, Protocol):
+    """Who waits for more than an entry."""
+
+    def wake(self) -> None:
+        """There is something to do, in a turn soon."""
+
+
 class Dated(Protocol):
     """A response head that lacks nothing but its date."""
 

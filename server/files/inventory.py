@@ -15,7 +15,6 @@ from aio import Facts, Listed, Record
 from server.answer.conditions import Validators
 from server.answer.found import Inventory, Representation
 from server.answer.listing import render
-from server.answer.search import hidden
 from server.loop import Loop
 
 COUNTED_AT_ONCE = 400  # names; half a millisecond
@@ -39,13 +38,13 @@ class Writing:
         self,
         listed: Listed,
         inventory: Inventory,
-        dotfiles: bool,
+        hidden: Callable[[bytes], bool],
         loop: Loop,
         done: Callable[[Written], None],
     ) -> None:
         self._listed = listed
         self._inventory = inventory
-        self._dotfiles = dotfiles
+        self._hidden = hidden
         self._loop = loop
         self._done = done
         self._to_count = self._visible()
@@ -74,7 +73,7 @@ class Writing:
     def _visible(self) -> Iterator[Record]:
         where = self._inventory.path
         for record in self._listed.records:
-            if not hidden(where + record.name, self._dotfiles):
+            if not self._hidden(where + record.name):
                 yield record
 
     def _finish(self) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from ipaddress import IPv6Address
 
 from server.answer.found import Inventory, Place
 from server.answer.rules import Rule, Rulebook, Treatment
 from server.answer.search import Habits
 from server.files.docroot import Docroot
-from server.files.entry import Entry, Waiter
+from server.files.entry import Client, Entry, Waiter
 from server.files.sitefiles import SiteFiles
 from server.loop import Loop
 
 MOST_PATHS = 16_384  # whose rules are remembered
 MOST_HOSTS = 1024  # names that were asked for
+LONG_BYTES = 256  # what is longer is worked out each time: anybody can ask for any number of such
+RULES_SECONDS = 2.0  # how long answers wait for the rules of a new version
+UNKNOWN = -1
 
 
 class Site:
@@ -29,6 +33,7 @@ class Site:
         rules: Sequence[Rule],
         loop: Loop,
         report: Callable[[str], None],
+        hosts: Sequence[str] = (),
     ) -> None:
         self._main = roots[b""]
         self._mounts = sorted(
@@ -40,8 +45,12 @@ class Site:
         self.habits = habits
         self._own_rules = tuple(rules)
         self._follow(self._own_rules)
-        self.ready = False  # whether the rules in the root are known
-        SiteFiles(self._main, loop, self._learn, report)
+        self.version = UNKNOWN  # of the root whose rules are known
+        self._waiting: dict[Client, None] = {}
+        self._waiting_until = 0.0
+        self._loop = loop
+        self._files = SiteFiles(self._main, loop, self._learn, report, hosts)
+        loop.every_second(self._end_waiting)
 
     def find(self, place: Place, waiter: Waiter) -> tuple[Entry, bool]:
         """As Docroot.find()."""
@@ -61,25 +70,61 @@ class Site:
             path = path.rstrip(b"/") or b"."
         return docroot.find(path, waiter, inventory)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the rules in the root are known, those of the directory that it is now: no
+        answer is of the files of one version and the rules of another."""
+        return self.version == self._main.version
+
+    def await_rules(self, client: Client) -> bool:
+        """Whether it is worth to wait for them: the client is told. They come within milliseconds
+        of a new version; from a disk that does not answer nothing else comes either."""
+        if self.version == UNKNOWN:
+            return False  # the start has waited for them
+        if not self._waiting_until:
+            self._waiting_until = self._loop.now + RULES_SECONDS
+            self._files.look()
+        if self._loop.now >= self._waiting_until:
+            return False
+        self._waiting[client] = None
+        return True
+
+    def leave(self, client: Client) -> None:
+        self._waiting.pop(client, None)
+
     # --- rules, each question answered once for a path ---
 
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
-        return self._detour(path, force=force)
+        work_out = self._detour if len(path) <= LONG_BYTES else self._rulebook.detour
+        return work_out(path, force=force)
 
     def error_page(self, path: bytes, status: int) -> bytes | None:
         return self.treatment(path, path).error_pages.get(status)
 
     def treatment(self, path: bytes, file_path: bytes) -> Treatment:
         """What the rules want for this path. Both have a leading slash."""
-        return self._treat(path, file_path)
+        work_out = self._treat if len(path) + len(file_path) <= 2 * LONG_BYTES else self._rulebook.treat
+        return work_out(path, file_path)
 
-    def _learn(self, rules: Sequence[Rule]) -> None:
+    def _learn(self, rules: Sequence[Rule], version: int) -> None:
         """The rules in the root are these by now."""
         self._follow((*self._own_rules, *rules))
-        self.ready = True
+        self.version = version
+        self._waiting_until = 0.0
+        self._wake()
+
+    def _end_waiting(self) -> None:
+        if self._waiting_until and self._loop.now >= self._waiting_until:
+            self._wake()
+
+    def _wake(self) -> None:
+        told = list(self._waiting)
+        self._waiting.clear()
+        for client in told:
+            client.wake()
 
     def _follow(self, rules: Sequence[Rule]) -> None:
-        rulebook = Rulebook(rules)
+        self._rulebook = rulebook = Rulebook(rules)
         self._treat = lru_cache(MOST_PATHS)(rulebook.treat)
         self._detour = lru_cache(MOST_PATHS)(rulebook.detour)
 
@@ -95,7 +140,7 @@ class Sites:
 
     def for_host(self, host: bytes) -> Site:
         """The site for a Host field, port and all (RFC 9110 section 7.2)."""
-        if not self._by_name:
+        if not self._by_name or len(host) > LONG_BYTES:
             return self.default
         site = self._known.get(host)
         if site is None:
@@ -106,9 +151,10 @@ class Sites:
 
     def _search(self, host: bytes) -> Site:
         name = host.lower()
-        if not name.endswith(b"]"):
-            name = name.rpartition(b":")[0] or name
-        name = name.rstrip(b".")
+        if name.startswith(b"["):
+            name = _shortest(name.partition(b"]")[0][1:])
+        else:
+            name = name.partition(b":")[0].rstrip(b".")
         if name in self._by_name:
             return self._by_name[name]
         while b"." in name:  # the longest wildcard first
@@ -116,3 +162,11 @@ class Sites:
             if b"*." + name in self._by_name:
                 return self._by_name[b"*." + name]
         return self.default
+
+
+def _shortest(address: bytes) -> bytes:
+    """An IPv6 address as the configuration has it, for there are several ways to write one."""
+    try:
+        return b"[%b]" % str(IPv6Address(address.decode("ascii"))).encode()
+    except ValueError:
+        return address

@@ -28,27 +28,37 @@ PARSERS = dict(zip(SITE_FILES, (parse_headers, parse_redirects), strict=True))
 
 
 class SiteFiles:
-    """Follows both files and hands on the rules in them, first when both are known."""
+    """Follows both files and hands on the rules in them with the version of the root that they
+    belong to, first when both are known."""
 
     def __init__(
         self,
         docroot: Docroot,
         loop: Loop,
-        learn: Callable[[Sequence[Rule]], None],
+        learn: Callable[[Sequence[Rule], int], None],
         report: Callable[[str], None],
+        hosts: Sequence[str],
     ) -> None:
         self._docroot = docroot
         self._loop = loop
         self._learn = learn
         self._report = report
+        self._hosts = hosts
         self._known: dict[bytes, Entry] = {}
-        self._read: list[Identity | None] | None = None  # the versions that were read last
+        self._read: tuple[int, list[Identity | None]] | None = None  # the versions that were read last
         self._reading: Parsed | None = None
         self._rules: list[Rule] = []
         self._faults = 0
         self._error = 0  # that was told last
-        self._look()
-        loop.every_second(self._look)
+        self.look()
+        loop.every_second(self.look)
+
+    def look(self) -> None:
+        """Whether they are still what they were; also at once, when the root is another one."""
+        for path in PARSERS:
+            entry, at_once = self._docroot.find(path, self)
+            if at_once:
+                self.found(entry)
 
     def found(self, entry: Entry) -> None:
         if entry.facts is None and entry.found != ABSENT:
@@ -56,14 +66,8 @@ class SiteFiles:
             self._tell_once(entry)
             return
         self._known[entry.path] = entry
-        if len(self._known) == len(PARSERS) and self._reading is None:
-            versions = [self._version(path) for path in PARSERS]
-            if versions != self._read:
-                self._read = versions
-                self._reading = chain.from_iterable(map(self._parse, PARSERS))
-                self._rules = []
-                self._faults = 0
-                self._loop.ready(self)
+        if self._reading is None:
+            self._consider()
 
     def proceed(self) -> int:
         """Reads a few more lines."""
@@ -77,26 +81,35 @@ class SiteFiles:
         if some:
             self._loop.ready(self)
         else:
+            assert self._read is not None
             self._reading = None
-            self._learn(self._rules)
+            self._learn(self._rules, self._read[0])
+            self._consider()  # what came meanwhile
         return 0
 
-    def _look(self) -> None:
-        for path in PARSERS:
-            entry, at_once = self._docroot.find(path, self)
-            if at_once:
-                self.found(entry)
+    def _consider(self) -> None:
+        """Reads both, if they are others than those that were read, and of one version of the root."""
+        version = self._docroot.version
+        known = [entry for entry in self._known.values() if entry.version == version]
+        if len(known) < len(PARSERS):
+            return
+        versions = version, [self._identity(self._known[path]) for path in PARSERS]
+        if versions != self._read:
+            self._read = versions
+            self._reading = chain.from_iterable([self._parse(self._known[path]) for path in PARSERS])
+            self._rules = []
+            self._faults = 0
+            self._loop.ready(self)
 
-    def _version(self, path: bytes) -> Identity | None:
-        facts = self._known[path].facts
-        return facts.identity if facts is not None else None
+    @staticmethod
+    def _identity(entry: Entry) -> Identity | None:
+        return entry.facts.identity if entry.facts is not None else None
 
-    def _parse(self, path: bytes) -> Parsed:
-        entry = self._known[path]
+    def _parse(self, entry: Entry) -> Parsed:
         if entry.content is not None:
-            yield from PARSERS[path](b"".join(entry.content))
+            yield from PARSERS[entry.path](b"".join(entry.content), self._hosts)
         elif entry.facts is not None:
-            yield Fault(path.decode(), f"not read: {entry.facts.size} bytes are too many")
+            yield Fault(entry.path.decode(), f"not read: {entry.facts.size} bytes are too many")
 
     def _tell_once(self, entry: Entry) -> None:
         if entry.error != self._error:

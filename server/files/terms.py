@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aio import Links, Look
 from server.answer.negotiation import CODINGS
-from server.answer.search import SITE_FILES
+from server.answer.search import SITE_FILES, hidden
 from server.answer.types import belongs_to_a_page, content_type
 from server.files.content import SMALL
 
@@ -22,6 +22,11 @@ class Terms:
     prefix: bytes = b""  # under which the root is seen, with its slash
     dotfiles: bool = False
     types: tuple[tuple[bytes, bytes], ...] = ()  # by ending, before our own
+    private: frozenset[bytes] = frozenset()  # names beneath the root that are as if they were not there
+
+    def hide(self, path: bytes) -> bool:
+        """Whether a list leaves out what the site has at this path."""
+        return hidden(path, self.dotfiles) or path.removeprefix(self.prefix) in self.private
 
 
 class Looks:

@@ -14,7 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from aio import BLOCK, Disk, InLoopDisk, Links, Means, Service
-from server.config import Config, SiteConfig, open_directory
+from server.answer.search import RESERVED, with_compressed
+from server.config import Config, SiteConfig, names_beneath, open_directory
 from server.files.content import Contents
 from server.files.docroot import Docroot
 from server.files.root import Root
@@ -181,15 +182,19 @@ class Worker:
 
     def _site(self, site: SiteConfig) -> Site:
         roots = {prefix: self._docroot(site, prefix, path) for prefix, path in site.roots.items()}
-        return Site(roots, site.habits, site.rules, self.loop, self.journal.notice)
+        return Site(roots, site.habits, site.rules, self.loop, self.journal.notice, site.hosts)
 
     def _docroot(self, site: SiteConfig, prefix: bytes, path: Path) -> Docroot:
+        private = names_beneath(path, self.config.private)
+        if prefix:
+            private |= frozenset(RESERVED)  # they are for a root of its own
         terms = Terms(
             site.etag,
             Links[site.symlinks.upper()],
             prefix + b"/" if prefix else b"",
             site.habits.dotfiles,
             tuple(site.types.items()),
+            with_compressed(private),
         )
         return Docroot(
             Root(open_directory(path), str(path), self._disk(str(path))),

@@ -17,11 +17,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aio import Shrunk
-from server.answer.plan import KNOWN_METHODS, Answer, not_allowed, page
+from server.answer.plan import KNOWN_METHODS, Answer, not_allowed, options, page
 from server.answer.ranges import FileRange
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
-from server.wire.exchange import Exchange, allowed_here
+from server.wire.exchange import Exchange, asks_for_another
 from server.wire.heads import Head, Refusal, Request, verdict
 from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, Source
@@ -200,7 +200,7 @@ class Connection:
 
     def _begin(self, request: Request) -> None:
         self._last = not request.keep_alive
-        if request.method not in (b"GET", b"HEAD"):
+        if request.method not in (b"GET", b"HEAD") and not asks_for_another(request):
             self._answer_without_file(request)
             return
         try:
@@ -225,10 +225,7 @@ class Connection:
 
     def _answer_without_file(self, request: Request) -> None:
         if request.method == b"OPTIONS":
-            try:
-                self._put_page(request, allowed_here(request, self._server))
-            except BadTarget as error:
-                self._refuse(request.refused(HTTPStatus.BAD_REQUEST, str(error)))
+            self._put_page(request, options())
         elif request.method in KNOWN_METHODS:
             self._last = True  # it may have a body, which nobody reads
             self._put_page(request, not_allowed(request.method))

@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from server.answer.cors import preflight
+from server.answer.cors import is_preflight, preflight
 from server.answer.found import Missing, Selection
 from server.answer.guard import admits, challenge, credentials
 from server.answer.plan import Answer, answer, options
 from server.answer.rules import Treatment
 from server.answer.search import failure, search
 from server.answer.target import path_of
-from server.files.entry import Dated, Entry, Manner, Waiter
+from server.files.entry import Client, Dated, Entry, Manner
 from server.files.inquiry import Inquiry
 from server.wire.heads import Head, Request
 from server.wire.passwords import Judgement, Ticket
@@ -42,19 +42,12 @@ class Reply(NamedTuple):
     bandwidth: int | None  # bytes per second
 
 
-class Client(Waiter, Protocol):
-    """Who waits for the reply."""
-
-    def wake(self) -> None:
-        """There is something to do, in a turn soon."""
-
-
 class Exchange:
     """Ask proceed() until it has a reply; if it has none, the waiter is told when to go on."""
 
     __slots__ = (
         "_guarded", "_inquiry", "_path", "_peer", "_server", "_site", "_ticket", "_treatment",
-        "_waiter", "request",
+        "_version", "_waiter", "request",
     )  # fmt: skip
 
     def __init__(self, request: Request, peer: str, server: Server, waiter: Client) -> None:
@@ -63,34 +56,45 @@ class Exchange:
         self._peer = peer
         self._server = server
         self._waiter = waiter
-        self._site = site = server.sites.for_host(request.host)
-        self._path = path = path_of(request.target)
-        self._inquiry = Inquiry(
-            site, partial(search, path, request.target, request.fields, site.habits, site), waiter
-        )
+        self._site = server.sites.for_host(request.host)
+        self._path = path_of(request.target)
+        self._ticket: Ticket | None = None  # while a password is being checked
+        self._begin()
+
+    def _begin(self) -> None:
+        site, request = self._site, self.request
+        self._version = site.version  # of the rules by which it is answered
+        begin = partial(search, self._path, request.target, request.fields, site.habits, site)
+        self._inquiry = Inquiry(site, begin, self._waiter)
         self._treatment: Treatment | None = None  # as soon as it is known what was found
         self._guarded = False
-        self._ticket: Ticket | None = None  # while a password is being checked
 
     def found(self, entry: Entry) -> None:
         self._inquiry.found(entry)
 
     def abandon(self) -> None:
-        """The client has gone."""
+        """The client has gone, or what has been found holds no more."""
+        self._site.leave(self._waiter)
         self._inquiry.abandon()
         if self._ticket is not None:
             self._ticket.cancel()
+            self._ticket = None
 
     def proceed(self, persistence: bytes) -> Reply | None:
         """`persistence` is what the Connection field is to say."""
         if not self._site.ready:  # its rules are not known, and may forbid what was asked for
-            return self._unavailable(persistence)
+            return None if self._site.await_rules(self._waiter) else self._unavailable(persistence)
+        if self._version != self._site.version:  # the root is another directory by now
+            self.abandon()
+            self._begin()
         result = self._inquiry.proceed()
         if result is None:
             return None
         if not self._guarded:
             file_path = b"/" + (result.path if isinstance(result, Selection) else self._path)
             self._treatment = self._site.treatment(b"/" + self._path, file_path)
+            if self.request.method == b"OPTIONS":
+                return self._permission(self._treatment, persistence)
             refusal = self._guard(self._treatment)
             if self._ticket is not None:
                 return None
@@ -101,9 +105,15 @@ class Exchange:
                 return self.proceed(persistence)
         return self._reply(persistence)
 
+    def _permission(self, treatment: Treatment, persistence: bytes) -> Reply:
+        """The answer to a preflight, which never has a password (Fetch standard, CORS protocol)."""
+        cors = treatment.cors
+        decided = options(preflight(cors, self.request.fields) if cors is not None else ())
+        return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
+
     def _guard(self, treatment: Treatment) -> HTTPStatus | None:
         """Why this client may not have it; None if it may, or as long as that is being found out."""
-        if not admits(self._peer, treatment.allow, treatment.deny):
+        if treatment.closed or not admits(self._peer, treatment.allow, treatment.deny):
             return HTTPStatus.FORBIDDEN
         if treatment.realm is None:
             return None
@@ -164,11 +174,6 @@ class Exchange:
         return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
 
 
-def allowed_here(request: Request, server: Server) -> Answer:
-    """The answer to OPTIONS: to `*`, to a preflight of another origin's, or to whoever asks."""
-    if request.target == b"*":
-        return options()
-    site = server.sites.for_host(request.host)
-    path = b"/" + path_of(request.target)
-    origins = site.treatment(path, path).cors
-    return options((preflight(origins, request.fields) or ()) if origins is not None else ())
+def asks_for_another(request: Request) -> bool:
+    """Whether a browser wants to know if a script of another origin may read what is here."""
+    return is_preflight(request.method, request.fields) and request.target != b"*"

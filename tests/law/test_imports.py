@@ -55,6 +55,7 @@ ON_PATHS = (
 )  # fmt: skip
 ALLOWED_ON_FILES = {
     ("server/config/directory.py", "os.open"): "the roots, before the loop begins",
+    ("server/config/directory.py", "os.path"): "where the configuration lies, before the loop begins",
     ("server/config/file.py", "Path.read_bytes"): "the configuration, before the loop begins",
     ("server/config/settings.py", "Path.exists"): "the configuration, before the loop begins",
     ("server/process/memory.py", "Path.read_text"): "/proc and /sys, before the loop begins",

@@ -8,6 +8,7 @@ import pytest
 
 import server.config
 from server.config import BadOption, Config, read_config
+from server.config.settings import unknown_variables
 
 FILE = "headrace.toml"
 HASH = "$2y$05$abcdefghijklmnopqrstuuJjRbIO2D1NzIBQBWYeUUW0pHLVZ6t9q"
@@ -207,10 +208,15 @@ RULES = [
     ("rewrite = 'https://example.org/'", "rule[0].rewrite: 'https://example.org/' is not a path, such as /index.html"),
     ("rewrite = '/a'\nstatus = 301", "rule[0].status: expected 200 or the status of an error, found 301"),
     ("error-pages = { 200 = '/a' }", 'rule[0].error-pages.200: "200" is not the status of an error, such as 404'),
+    ("error-pages = { 405 = '/a' }", "rule[0].error-pages.405: no page is ever shown for 405: those that can have one are 401, 403, 404, 406, 500, 503"),
     ("error-pages = { 404 = 'a' }", 'rule[0].error-pages.404: "a" is not a path from the root of the site, such as /404.html'),
     ("cors = 'example.org'", 'rule[0].cors: "example.org" is not an origin, such as https://example.org'),
     ("cors = ['https://a.example', 'https://B.example/']", 'rule[0].cors[1]: "https://B.example/" is not an origin, such as https://example.org (did you mean https://b.example?)'),
     ("security = 'strickt'", "rule[0].security: 'strickt' is none of basic, strict, isolated (did you mean strict?)"),
+    ("allow = []", "rule[0].allow: expected at least one address, found none"),
+    ("deny = []", "rule[0].deny: expected at least one address, found none"),
+    ("allow = ''", "rule[0].allow: expected at least one address, found none"),
+    ("cache-control = ''", "rule[0].cache-control: expected directives, such as no-store"),
     ("allow = 'localhost'", "rule[0].allow: 'localhost' is not an address or network, such as 192.0.2.1 or 2001:db8::/32"),
     ("deny = ['::1', '10.1.2.3/8']", "rule[0].deny[1]: '10.1.2.3/8' is not an address or network, such as 192.0.2.1 or 2001:db8::/32 (did you mean 10.0.0.0/8?)"),
     ("bandwidth = 'fast'", "rule[0].bandwidth: 'fast' is not a size, such as 256M or 1G"),
@@ -226,3 +232,51 @@ RULES = [
 @pytest.mark.parametrize(("text", "said"), [*SYNTAX, *KEYS, *TYPES, *VALUES])
 def test_an_error_in_the_file_is_said_in_one_sentence(text, said):
     assert refusal(text).startswith(said)
+
+
+@pytest.mark.parametrize(("hosts", "said"), HOSTS)
+def test_an_error_in_a_host_is_said_in_one_sentence(hosts, said):
+    assert refusal(f"[[site]]\nroot = '.'\nhosts = {hosts}").startswith(said)
+
+
+@pytest.mark.parametrize(("text", "said"), SITES)
+def test_an_error_in_a_second_site_is_said_in_one_sentence(text, said):
+    assert refusal(f"[[site]]\nroot = '.'\nhosts = 'a'\nname = 'one'\n[[site]]\n{text}").startswith(said)
+
+
+@pytest.mark.parametrize(("text", "said"), RULES)
+def test_an_error_in_a_rule_is_said_in_one_sentence(text, said):
+    Path("users").write_text(USERS)
+    Path("empty").write_text("# nobody\n")
+    assert refusal(f"[[rule]]\npath = '/x/**'\n{text}").startswith(said)
+
+
+def test_the_example_in_the_documentation_can_be_loaded():
+    Path("users.htpasswd").write_text(USERS)
+    default, intern = read(example()).sites
+    assert (default.name, intern.name) == ("default", "intern")
+    (private, *_) = [rule for rule in intern.rules if rule.realm is not None]
+    for path in (b"/private/a", b"/private/deep/er", b"/private"):
+        assert private.pattern.match(path) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("HEADRACE_LISEN", "HEADRACE_LISEN: there is no such variable (did you mean HEADRACE_LISTEN?)"),
+        ("HEADRACE_CLEANURLS", "HEADRACE_CLEANURLS: there is no such variable (did you mean HEADRACE_CLEAN_URLS?)"),
+        ("HEADRACE_ZZZ", "HEADRACE_ZZZ: there is no such variable"),
+        ("HEADRACE_ROOT", None),
+        ("HEADRACE_CONFIG", None),
+        ("HEADRACE_SPA", None),
+        ("HEADRACES", None),
+    ],
+)  # fmt: skip
+def test_a_variable_that_means_nothing_is_told(name, said):
+    assert list(unknown_variables({name: "x", "PATH": "/bin"})) == ([said] if said else [])
+
+
+def test_hosts_that_are_written_in_several_ways_are_one():
+    assert read("[[site]]\nroot = '.'\nhosts = '[0:0::1]'").sites[0].hosts == ("[::1]",)
+    said = refusal("[[site]]\nroot = '.'\nhosts = ['[::1]', '[0::1]']")
+    assert said == "site[0].hosts[1]: [::1] is taken by site[0].hosts[0]"

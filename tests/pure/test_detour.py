@@ -38,6 +38,9 @@ def leads(source: bytes, to: bytes, path: bytes, status: int = 301):
         (b"/a/*", b"/:splat", b"/a//evil.example", b"/evil.example"),
         (b"/a/*", b"/:splat", b"/a/\\evil.example", b"/%5Cevil.example"),
         # Nor to itself.
+        (b"/a/*", b"/a/b?v=1", b"/a/b", None),
+        (b"/a/*", b"/a/b#c", b"/a/b", None),
+        (b"/a", b"/a/?v=1", b"/a", b"/a/?v=1"),
         (b"/a/*", b"/a/b", b"/a/b", None),
         (b"/*", b"/en/:splat", b"/x", b"/en/x"),
         (b"/*", b"/en/:splat", b"/en/x", None),
@@ -82,6 +85,11 @@ def test_a_rewrite_leads_to_a_decoded_path(source, to, path, expected):
         (b"/a", b"/b", 419),  # no status that is known
         (b"/a", b"/a", 301),
         (b"/a", b"/%61", 301),
+        (b"/loop", b"/loop?v=1", 301),
+        (b"/loop", b"/loop#there", 301),
+        (b"/loop", b"/loop?v=1#there", 302),
+        (b"/x/*", b"/x/:splat?v=1", 301),
+        (b"/x/*", b"/x/:splat#there", 301),
         (b"/:a/:b", b"/:b/:a", 301),
         (b"/x/*", b"/x/:splat", 301),
         (b"/x", b"/y/:splat", 301),  # there is none

@@ -3,6 +3,7 @@
 import pytest
 
 from server.answer.dress import attachment, dress
+from server.answer.guard import Realm
 from server.answer.pattern import Pattern
 from server.answer.rules import Rule, Rulebook
 
@@ -74,6 +75,24 @@ def test_other_headers_are_said_of_errors_too():
 def test_the_cache_control_of_a_rule_is_not_for_errors():
     assert values(dressed(200, cache_control=b"max-age=9"), b"cache-control") == [b"max-age=9"]
     assert values(dressed(404, cache_control=b"max-age=9"), b"cache-control") == [b"no-cache"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "status", "expected"),
+    [
+        ({}, 200, b"private, no-cache"),
+        ({"cache_control": b"public, max-age=9, S-MaxAge=99"}, 200, b"private, max-age=9"),
+        ({"set_headers": ((b"Cache-Control", b"max-age=9"),)}, 206, b"private, max-age=9"),
+        ({"cache_control": b'no-cache="A, public", public'}, 200, b'private, no-cache="A, public"'),
+        ({"cache_control": b'private="X", no-store'}, 304, b"private, no-store"),
+        ({"remove_headers": (b"cache-control",)}, 200, b"private"),
+        ({"cache_control": b"public"}, 404, b"private, no-cache"),
+    ],
+)  # fmt: skip
+def test_what_asks_for_a_password_is_kept_by_nobody_else(wishes, status, expected):
+    """RFC 9111 sections 3.5 and 5.2.2."""
+    found = dressed(status, realm=Realm("r", {b"a": b"x"}), **wishes)
+    assert values(found, b"cache-control") == [expected]
 
 
 def test_a_304_has_what_a_200_would_say_and_nothing_about_content():

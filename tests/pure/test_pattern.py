@@ -68,7 +68,16 @@ SPLATS = [
     ("/a.html", "/axhtml", None),
     ("/caf%C3%A9/*", "/café/x", {"splat": "x"}),
     ("/a%20b", "/a b", {}),
+    # As Cloudflare has it: anywhere.
+    ("/*.jpg", "/a/b.jpg", {"splat": "a/b"}),
+    ("/*.jpg", "/.jpg", {"splat": ""}),
+    ("/*.jpg", "/jpg", None),
+    ("/img/*/deep", "/img/a/b/deep", {"splat": "a/b"}),
+    ("/img/*/deep", "/img/deep", None),
+    ("/img/a*a/:x", "/img/a/a/y", {"splat": "/", "x": "y"}),
+    ("/img/a*a/:x", "/img/a/y", None),  # it has not both of its letters
 ]
+SLASHES = [("/a", "/a/"), ("/a/", "/a"), ("/a/", "/a/"), ("/a", "/a"), ("/:x/", "/a"), ("/", "/")]
 
 
 def captured(pattern, path):
@@ -86,6 +95,31 @@ def test_a_splat_stands_at_the_end_for_all_the_rest(text, path, expected):
     assert captured(Pattern.of_splat(text.encode()), path) == expected
 
 
+@pytest.mark.parametrize(("text", "path"), SLASHES)
+def test_a_slash_at_the_end_may_make_no_difference(text, path):
+    """As Netlify has it in _redirects."""
+    assert Pattern.of_splat(text.encode(), any_slash=True).match(path.encode()) is not None
+    strict = Pattern.of_splat(text.encode())
+    assert (strict.match(path.encode()) is not None) == (text.endswith("/") == path.endswith("/"))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("/caf%C3%A9/**", "can match no path: paths are compared decoded (did you mean '/café/**'?)"),
+        ("a%20b.pdf", "can match no path: paths are compared decoded (did you mean 'a b.pdf'?)"),
+        ("/x?y=1", "can match no path: only the path is compared, without a query and a fragment"),
+        ("/x#y", "can match no path: only the path is compared, without a query and a fragment"),
+        ("/x/../y", "can match no path: paths are compared without dot segments"),
+        ("/x/.", "can match no path: paths are compared without dot segments"),
+    ],
+)
+def test_a_glob_that_can_never_match_is_refused_and_told_why(text, why):
+    with pytest.raises(BadPattern) as raised:
+        Pattern.of_glob(text)
+    assert why in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -100,7 +134,7 @@ def test_what_is_no_glob_is_refused(text):
 
 @pytest.mark.parametrize(
     "text",
-    [b"a", b"", b"*", b"/*/a", b"/a**", b"/a?b=1", b"/a#b", b"/:x/:x", b"/:splat", b"/:",
+    [b"a", b"", b"*", b"/*/a/*", b"/a**", b"/a?b=1", b"/a#b", b"/:x/:x", b"/:splat", b"/:",
      b"/a%2Fb", b"/%2A", b"/%3Ax", b"/%00", b"https://example.org/*"],
 )  # fmt: skip
 def test_what_is_no_splat_is_refused(text):
@@ -109,26 +143,31 @@ def test_what_is_no_splat_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "exact", "first"),
+    ("pattern", "exact", "prefix"),
     [
-        (Pattern.of_glob("/a/b"), b"/a/b", b"a"),
-        (Pattern.of_glob("/a/*"), None, b"a"),
-        (Pattern.of_glob("/*/a"), None, None),
-        (Pattern.of_glob("/:x"), None, None),
-        (Pattern.of_glob("/{a,b}/c"), None, None),
-        (Pattern.of_glob("/a/{b,c}"), None, b"a"),
-        (Pattern.of_glob("a"), None, None),
-        (Pattern.of_glob("/**"), None, None),
-        (Pattern.of_splat(b"/a/*"), None, b"a"),
-        (Pattern.of_splat(b"/a*"), None, None),
-        (Pattern.of_splat(b"/a%20b"), b"/a b", b"a b"),
+        (Pattern.of_glob("/a/b"), b"/a/b", b"/a/b"),
+        (Pattern.of_glob("/a/*"), None, b"/a"),
+        (Pattern.of_glob("/a/b/**/c"), None, b"/a/b"),
+        (Pattern.of_glob("/*/a"), None, b""),
+        (Pattern.of_glob("/:x"), None, b""),
+        (Pattern.of_glob("/{a,b}/c"), None, b""),
+        (Pattern.of_glob("/a/{b,c}"), None, b"/a"),
+        (Pattern.of_glob("/a{,/b/c}"), None, b"/a"),
+        (Pattern.of_glob("a"), None, b""),
+        (Pattern.of_glob("/**"), None, b""),
+        (Pattern.of_splat(b"/a/*"), None, b"/a"),
+        (Pattern.of_splat(b"/a*"), None, b""),
+        (Pattern.of_splat(b"/a/*/b"), None, b"/a"),
+        (Pattern.of_splat(b"/a%20b"), b"/a b", b"/a b"),
     ],
 )
-def test_what_all_its_paths_have_in_common_is_known(pattern, exact, first):
-    assert (pattern.exact, pattern.first) == (exact, first)
+def test_what_all_its_paths_have_in_common_is_known(pattern, exact, prefix):
+    assert (pattern.exact, pattern.prefix) == (exact, prefix)
 
 
-WORDS = st.text("ab*?.", min_size=1, max_size=8).filter(lambda word: "**" not in word)
+WORDS = st.text("ab*?.", min_size=1, max_size=8).filter(
+    lambda word: "**" not in word and word not in (".", "..")
+)
 NAMES = st.text("ab.", min_size=1, max_size=8)
 
 
@@ -153,8 +192,8 @@ def test_two_asterisks_match_any_number_of_names(words, names):
 
 
 @given(st.lists(st.sampled_from([b"a", b"b", b"ab"]), min_size=1, max_size=6), st.integers(0, 6))
-def test_what_first_says_is_what_every_match_begins_with(names, cut):
+def test_what_prefix_says_is_what_every_match_begins_with(names, cut):
     pattern = Pattern.of_splat(b"/" + b"/".join(names[:cut]) + b"*")
     path = b"/" + b"/".join(names)
-    if pattern.match(path) is not None and pattern.first is not None:
-        assert path[1:].split(b"/")[0] == pattern.first
+    if pattern.match(path) is not None:
+        assert (path + b"/").startswith(pattern.prefix + b"/")

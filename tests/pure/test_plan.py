@@ -280,3 +280,30 @@ def test_headers_of_a_rule_are_on_every_answer(fields, found, status):
     answered = ask(fields, found, treatment=ruled(set_headers=((b"X-Own", b"1"),)))
     assert answered.status == status
     assert (b"X-Own", b"1") in answered.headers
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({}, b"Content-Type: text/plain; charset=utf-8\r\n"),
+        ({"set_headers": ((b"content-type", b"text/x"),)}, b"Content-Type: text/x\r\n"),
+        ({"add_headers": ((b"Content-Type", b"text/x"),)}, b"Content-Type: text/plain; charset=utf-8\r\n"),
+        ({"remove_headers": (b"content-type",)}, b""),
+    ],
+)
+def test_the_type_that_a_rule_sets_is_that_of_each_of_several_parts(wishes, said):
+    """RFC 9110 section 14.6: the type of the whole says how the parts are told apart."""
+    found = ask({b"range": b"bytes=0-0,500-501"}, treatment=ruled(**wishes))
+    assert [v for n, v in found.headers if n.lower() == b"content-type"] == [
+        b"multipart/byteranges; boundary=B"
+    ]
+    assert found.body[0] == b"\r\n--B\r\n" + said + b"Content-Range: bytes 0-0/1000\r\n\r\n"
+
+
+@pytest.mark.parametrize(("by_rule", "caching"), [(False, b"no-cache"), (True, b"max-age=9")])
+def test_how_long_a_redirect_holds_is_up_to_the_rule_that_made_it(by_rule, caching):
+    """What a rule says of the files of a directory is not for the slash that the server puts behind it."""
+    wishes = ruled(cache_control=b"max-age=9", set_headers=((b"Content-Type", b"text/x"),))
+    found = ask(found=Redirect(b"./x/", HTTPStatus.MOVED_PERMANENTLY, by_rule), treatment=wishes)
+    assert dict(found.headers)[b"Cache-Control"] == caching
+    assert dict(found.headers)[b"Content-Type"] == b"text/html; charset=utf-8"

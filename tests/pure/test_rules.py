@@ -21,7 +21,7 @@ def treat(*rules, path=b"/d/a.css", file_path=None):
 def test_a_path_without_rules_is_left_alone():
     found = treat(("/other", {"download": True}))
     assert found.set_headers == found.add_headers == ()
-    assert (found.cache_control, found.cors, found.realm, found.bandwidth) == (None,) * 4
+    assert (found.cors, found.realm, found.bandwidth) == (None,) * 3
     assert found.download is False
 
 
@@ -55,25 +55,78 @@ def test_headers_of_one_name_in_a_headers_file_make_one_field():
     assert [value for _, value in found.set_headers] == [b"1, 2, 3"]
 
 
-def test_a_preset_gives_way_to_any_header_of_its_name():
-    preset = ("/d/", {"security": ((b"X-Frame-Options", b"DENY"), (b"Referrer-Policy", b"no-referrer"))})
+PRESET = {"security": ((b"X-Frame-Options", b"DENY"), (b"Referrer-Policy", b"no-referrer"))}
+
+
+def test_a_preset_gives_way_to_any_header_of_its_name_in_its_rule_and_in_later_ones():
     kept = (b"Referrer-Policy", b"no-referrer")
-    before = (ALL, {"set_headers": ((b"x-frame-options", b"SAMEORIGIN"),)})
-    assert set(treat(before, preset).set_headers) == {(b"x-frame-options", b"SAMEORIGIN"), kept}
+    words = {"set_headers": ((b"x-frame-options", b"SAMEORIGIN"),)}
+    assert set(treat((ALL, PRESET | words)).set_headers) == {(b"x-frame-options", b"SAMEORIGIN"), kept}
+    assert set(treat((ALL, PRESET), ("/d/", words)).set_headers) == {
+        (b"x-frame-options", b"SAMEORIGIN"),
+        kept,
+    }
     added = (ALL, {"add_headers": ((b"X-Frame-Options", b"SAMEORIGIN"),)})
-    assert treat(preset, added).set_headers == (kept,)
+    assert treat((ALL, PRESET), added).set_headers == (kept,)
+
+
+A, B = (b"X-A", b"1"), (b"x-a", b"2")
+FRAMES, CACHED = (b"X-Frame-Options", b"DENY"), (b"Cache-Control", b"max-age=2")
+LATER = [  # an earlier and a later rule; what is removed, set and added in the end
+    ({"remove_headers": (b"x-frame-options",)}, PRESET, set(), {*PRESET["security"]}, ()),
+    ({"set_headers": ((b"X-Frame-Options", b"X"),)}, PRESET, set(), {*PRESET["security"]}, ()),
+    (PRESET, {"remove_headers": (b"x-frame-options",)}, {b"x-frame-options"}, {PRESET["security"][1]}, ()),
+    ({"remove_headers": (b"cache-control",)}, {"cache_control": b"max-age=2"}, set(), {CACHED}, ()),
+    ({"set_headers": ((b"Cache-Control", b"x"),)}, {"cache_control": b"max-age=2"}, set(), {CACHED}, ()),
+    ({"cache_control": b"x"}, {"set_headers": (CACHED,)}, set(), {CACHED}, ()),
+    ({"cache_control": b"x"}, {"remove_headers": (b"cache-control",)}, {b"cache-control"}, set(), ()),
+    ({"add_headers": (A,)}, {"set_headers": (B,)}, set(), {B}, ()),
+    ({"add_headers": (A,)}, {"remove_headers": (b"x-a",)}, {b"x-a"}, set(), ()),
+    ({"remove_headers": (b"x-a",)}, {"add_headers": (A,)}, {b"x-a"}, set(), (A,)),
+    ({"set_headers": (A,)}, {"add_headers": (B,)}, set(), {A}, (B,)),
+    ({"remove_headers": (b"access-control-allow-origin",)}, {"cors": (b"*",)}, set(), set(), ()),
+]
+
+
+@pytest.mark.parametrize(("earlier", "later", "removed", "put", "added"), LATER)
+def test_what_a_later_rule_says_of_a_header_beats_what_an_earlier_one_has_said(
+    earlier, later, removed, put, added
+):
+    found = treat((ALL, earlier), ("/d/", later))
+    assert (found.remove_headers, set(found.set_headers), found.add_headers) == (removed, put, added)
+
+
+NAMED = {"set_headers": ((b"Content-Disposition", b"inline"),)}
+SAVED = {"download": True}
+
+
+@pytest.mark.parametrize(
+    ("rules", "download"),
+    [
+        (((ALL, SAVED | NAMED),), False),
+        (((ALL, SAVED), (ALL, NAMED)), False),
+        (((ALL, NAMED), (ALL, SAVED)), True),
+        (((ALL, SAVED), (ALL, {"remove_headers": (b"content-disposition",)})), False),
+    ],
+)
+def test_a_content_disposition_in_words_beats_download_unless_that_comes_later(rules, download):
+    assert treat(*rules).download is download
+
+
+def test_who_is_kept_out_adds_up_and_who_is_let_in_is_said_anew():
+    one, other = (ip_network("192.0.2.0/24"),), (ip_network("::1"),)
+    assert treat((ALL, {"deny": one}), ("/d/", {"deny": other}), (ALL, {"deny": one})).deny == (*one, *other)
+    assert treat((ALL, {"allow": one, "deny": one}), ("/d/", {"allow": other})).allow == other
 
 
 @pytest.mark.parametrize(
     ("name", "one", "other"),
     [
-        ("cache_control", b"no-store", b"max-age=60"),
         ("cors", (b"*",), ()),
         ("realm", Realm("one", {b"a": b"x"}), Realm("other", {b"b": b"y"})),
         ("bandwidth", 1000, 2000),
         ("download", True, False),
         ("allow", (ip_network("192.0.2.0/24"),), (ip_network("::1"),)),
-        ("deny", (ip_network("192.0.2.0/24"),), (ip_network("::1"),)),
     ],
 )
 def test_where_only_one_value_can_hold_it_is_that_of_the_last_rule(name, one, other):

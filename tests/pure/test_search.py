@@ -108,6 +108,12 @@ def test_a_path_leads_to_its_file_its_page_or_its_index(target, place):
         (b"/a%20b%3F", b"./a%20b%3F/"),
         (b"/about/", b"../about"),
         (b"/docs/deep/page/?x", b"../page?x"),
+        (b"/x/../about/", b"../about"),
+        (b"/docs/deep/page%2F", b"/docs/deep/page"),
+        (b"/docs/deep%2Fpage/", b"/docs/deep/page"),
+        (b"/about//", b"/about"),
+        (b"/about/.?x", b"/about?x"),
+        (b"/docs%2Fdeep?x", b"/docs/deep/?x"),
     ],
 )
 def test_a_directory_gets_its_slash_and_a_page_loses_it_by_a_relative_redirect(target, location):
@@ -289,7 +295,7 @@ def test_what_has_no_variants_does_not_vary():
 
 def test_a_forced_detour_goes_before_the_files_and_another_one_after():
     rules = Rules({(b"/about", True): (b"/docs/", 302), (b"/gone", False): (b"https://x.example/y", 301)})
-    assert find(b"/about?q", rules=rules) == Redirect(b"/docs/?q", HTTPStatus.FOUND)
+    assert find(b"/about?q", rules=rules) == Redirect(b"/docs/?q", HTTPStatus.FOUND, by_rule=True)
     assert find(b"/gone", rules=rules).location == b"https://x.example/y"
     late = Rules({(b"/about", False): (b"/docs/", 302)})
     assert find(b"/about", rules=late).place == b"about.html"
@@ -344,3 +350,25 @@ def test_every_search_ends_after_a_few_places(raw, habits):
     assert len(asked) <= 16
     assert all(not place.startswith(b"/") for place in asked)
     assert unquote_to_bytes(target)
+
+
+@pytest.mark.parametrize(
+    ("target", "to", "location"),
+    [
+        (b"/x/dir", b"/docs", b"/docs/"),
+        (b"/x/docs", b"/docs", b"/docs/"),  # its last name is the same, and still it is another
+        (b"/x/y/z?q", b"/about/", b"/about?q"),
+        (b"/x/about/", b"/about/", b"/about"),
+        (b"/docs", b"/docs/deep", b"/docs/deep/"),
+    ],
+)
+def test_behind_a_rewrite_a_redirect_does_not_depend_on_what_was_asked_for(target, to, location):
+    rules = Rules({(b"/" + path_of(target), True): (to, 200)})
+    assert find(target, rules=rules) == Redirect(location, HTTPStatus.MOVED_PERMANENTLY)
+
+
+def test_a_page_of_a_rule_that_does_not_exist_is_the_nearest_404_instead():
+    rules = Rules(pages={404: b"/nowhere.html", 403: b"/nowhere.html"})
+    assert find(b"/docs/none", rules=rules).sent[0] == b"docs/404.html"
+    assert find(b"/secret", rules=rules) == FORBIDDEN
+    assert find(b"/docs/none", rules=Rules(pages={404: b"/about.html"})).sent[0] == b"about.html"

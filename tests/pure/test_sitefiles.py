@@ -1,11 +1,15 @@
 """The files _headers and _redirects, as Netlify and Cloudflare Pages read them."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.answer.rules import Rule, Rulebook
 from server.answer.sitefiles import Fault, parse_headers, parse_redirects
+
+NOT_ONLY = "is not the only host of this site: a [[site]] of its own could have it"
 
 
 def read(parse, text: bytes):
@@ -39,6 +43,7 @@ def leads(text: bytes, path: bytes, *, force: bool = False):
         (b"/a\n  Link: </x>; rel=preload\n", b"/a", {b"Link": b"</x>; rel=preload"}),
         (b"/a\n  Content-Security-Policy: a 'self'; b: c\n", b"/a", {b"Content-Security-Policy": b"a 'self'; b: c"}),
         (b"/:x/b\n  X-A: 1\n", b"/q/b", {b"X-A": b"1"}),
+        (b"/a/*.jpg\n  X-A: 1\n", b"/a/b/c.jpg", {b"X-A": b"1"}),
         (b"", b"/a", {}),
     ],
 )  # fmt: skip
@@ -63,8 +68,10 @@ def test_an_exclamation_mark_takes_a_header_away():
         (b"/a\n  ! Content-Length\n", "_headers:2: 'Content-Length' is not for rules: an answer needs it"),
         (b"/a\n  ! \n", "_headers:2: '' is not the name of a header"),
         (b"/a\n  X-A: a\x01b\n", "_headers:2: the value of 'X-A' has a control character, or a blank at its end"),
-        (b"https://x.example/*\n", "_headers:1: 'https://x.example/*' does not begin with a slash"),
-        (b"/*/a\n", "_headers:1: '/*/a': * can only stand at the end"),
+        (b"https://x.example/*\n", f"_headers:1: x.example {NOT_ONLY}"),
+        (b"/:x/*\n  X-A: \":x\"\n", "_headers:2: what * and :names stand for is not filled into headers"),
+        (b"/a/*\n  X-A: /b/:splat\n", "_headers:2: what * and :names stand for is not filled into headers"),
+        (b"/*/a/*\n", "_headers:1: '/*/a/*': * can only stand there once"),
         (b"/a\n  X-A: " + b"x" * 2000 + b"\n", "_headers:2: more than 2000 bytes in one line"),
     ],
 )  # fmt: skip
@@ -120,11 +127,13 @@ def test_a_status_with_an_exclamation_mark_holds_also_where_a_file_lies():
             b"/a /.netlify/functions/:x 200",
             "'/.netlify/functions/:x': nothing is called :x in the path it is for",
         ),
+        (b"/a /.netlify/functions/x 200", "there are no functions here"),
         (b"/a https://api.example/ 200", "'https://api.example/' is not a path, such as /index.html"),
         (b"/a?x=1 /b", "'/a?x=1': only the path is compared, without a query"),
-        (b"https://a.example/* /b", "'https://a.example/*' does not begin with a slash"),
+        (b"https://a.example/* /b", f"a.example {NOT_ONLY}"),
         (b"/a /a", "it leads to itself"),
-        (b"/a/*/b /c", "'/a/*/b': * can only stand at the end"),
+        (b"/a/*/b/* /c", "'/a/*/b/*': * can only stand there once"),
+        (b"/a /a?b", "it leads to itself"),
         (b"/" + b"a" * 2000 + b" /b", "more than 2000 bytes in one line"),
     ],
 )
@@ -135,12 +144,83 @@ def test_a_redirect_that_is_not_understood_is_left_out_and_said(line, why):
 
 
 @pytest.mark.parametrize(
-    ("parse", "block"), [(parse_headers, b"/%d\n  X-A: 1\n"), (parse_redirects, b"/%d /x\n")]
-)
-def test_there_are_only_so_many_rules_in_a_file(parse, block):
+    ("parse", "block", "most", "why"),
+    [
+        (parse_headers, b"/%d\n  X-A: 1\n", 5000, "more than 5000 rules: the rest is left out"),
+        (parse_redirects, b"/%d /x\n", 5000, "more than 5000 rules: the rest is left out"),
+        (parse_redirects, b"/%d/* /x\n", 5000, "more than 5000 rules: the rest is left out"),
+        (parse_redirects, b"/a/:x/%d /x\n", 100, "more than 100 rules with * or :names for paths that begin with /a/"),
+        (parse_headers, b"/:x/%d\n  X-A: 1\n", 100, "more than 100 rules with * or :names for paths that begin with /"),
+    ],
+)  # fmt: skip
+def test_there_are_only_so_many_rules_in_a_file(parse, block, most, why):
     found = [item for item in parse(b"".join(block % n for n in range(5100))) if item is not None]
-    assert sum(isinstance(item, Rule) for item in found) == 5000
-    assert found[-1].why == "more than 5000 rules: the rest is not read"
+    assert sum(isinstance(item, Rule) for item in found) == most
+    (fault,) = [item.why for item in found if isinstance(item, Fault)]
+    assert fault.startswith(why)
+
+
+CLOSED = b"/a/*\n  Basic-Auth: alice:s3cret bob:hunter2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "closed"),
+    [
+        (CLOSED, b"/a/x", True),
+        (CLOSED, b"/a", True),
+        (CLOSED, b"/b", False),
+        (b"/a\n  basic-auth : x:s3cret\n  X-A: 1\n", b"/a.html", True),
+        (b"/a\nBasic-Auth: x:s3cret\n", b"/a", True),
+        (b"/a\n  Basic-Auth: " + b"x:s3cret " * 999 + b"\n", b"/a", True),
+        (b"/a\n  X-A: 1\n/*/*\n  Basic-Auth: x:s3cret\n", b"/b", True),  # nobody knows for what it was
+        (b"  Basic-Auth: x:s3cret\n", b"/b", True),
+        (b"https://x.example/a/*\n  Basic-Auth: x:s3cret\n", b"/a/x", True),
+        (b"https://x.example/a/*\n  Basic-Auth: x:s3cret\n", b"/b", False),
+        (b"".join(b"/%d\n  X-A: 1\n" % n for n in range(5000)) + CLOSED, b"/a/x", True),
+        (b"".join(b"/:a/%d\n  X-A: 1\n" % n for n in range(300)) + b"/:a\n Basic-Auth: x:y", b"/a", True),
+    ],
+)
+def test_what_was_to_have_a_password_is_open_to_nobody_and_no_password_is_told(text, path, closed):
+    book, faults = read(parse_headers, text)
+    assert book.treat(path, path).closed is closed
+    assert any("Basic-Auth is not understood" in fault for fault in faults)
+    assert not any("s3cret" in fault for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "source", "holds"),
+    [
+        (("a.example",), b"https://a.example/x", True),
+        (("a.example",), b"http://A.Example/x", True),
+        (("a.example",), b"https://b.example/x", False),
+        (("a.example", "b.example"), b"https://a.example/x", False),  # it would hold for the other one too
+        ((), b"https://a.example/x", False),
+        (("a.example",), b"https://:project.pages.dev/x", False),
+    ],
+)
+def test_a_rule_for_one_host_holds_where_that_is_the_only_one(hosts, source, holds):
+    for parse, text in ((parse_headers, b"%b\n  X-A: 1\n"), (parse_redirects, b"%b /y\n")):
+        found, *_ = [item for item in parse(text % source, hosts) if item is not None]
+        assert isinstance(found, Rule) == holds
+        assert not holds or found.pattern.match(b"/x") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected"),
+    [
+        (b"/old /new", b"/old/", b"/new"),
+        (b"/old/ /new", b"/old", b"/new"),
+        (b"/old /old/", b"/old", b"/old/"),
+        (b"/old /old/", b"/old/", None),
+        (b"/old/ /old", b"/old/", b"/old"),
+        (b"/old/ /old", b"/old", None),
+        (b"/:y/:m /p/:m/:y", b"/1/2/", b"/p/2/1"),
+        (b"/a/*/b /c/:splat", b"/a/x/y/b", b"/c/x/y"),
+    ],
+)
+def test_a_slash_at_the_end_makes_no_difference_to_a_redirect(text, path, expected):
+    found = leads(text, path)
+    assert (found and found[0]) == expected
 
 
 @pytest.mark.parametrize("parse", [parse_headers, parse_redirects])
@@ -160,3 +240,20 @@ def test_one_line_is_read_at_a_time(parse, line):
 def test_any_text_is_either_understood_or_said(parse, pieces):
     for item in parse(b"".join(pieces)):
         assert item is None or isinstance(item, Rule | Fault)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"/old/%d /x\n", b"/old-%d/* /x/:splat\n", b"/old/%d/:a /x/:a\n", b"/:a/%d /x\n", b"/*/%d /x\n"],
+)
+def test_thousands_of_rules_cost_a_new_path_less_than_a_millisecond(line):
+    book, _ = read(parse_redirects, b"".join(line % n for n in range(5000)))
+
+    def look(path: bytes) -> float:
+        began = time.perf_counter()
+        book.detour(path, force=False)
+        book.treat(path, path)
+        return time.perf_counter() - began
+
+    for path in (b"/none", b"/old/4999/y", b"/old-77/a/b/c", b"/a" * 200):
+        assert min(look(path) for _ in range(20)) < 0.001

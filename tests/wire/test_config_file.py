@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+import time
 
+import bcrypt
 import pytest
 
 from tests.rig.client import ask
 from tests.rig.files import write
 from tests.rig.server import COMMAND, serving
+from tests.rig.until import until
 
 
 def run(*arguments, cwd, environment=None):
@@ -143,6 +146,27 @@ def test_check_says_what_it_understood(project):
         assert sentence in done.stdout
 
 
+def test_check_finds_an_address_that_is_there_twice(project):
+    (project / "headrace.toml").write_text(
+        'root = "public"\nlisten = ["127.0.0.1:8081", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:8081"]'
+    )
+    done = run("check", cwd=project)
+    assert (done.returncode, done.stderr) == (2, "headrace: cannot listen on 127.0.0.1:8081 twice\n")
+
+
+def test_a_mistyped_command_or_variable_is_told_with_what_may_have_been_meant(project):
+    done = run("chek", cwd=project)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "headrace: chek: there is no such directory (did you mean check?)\n",
+    )
+    done = run("check", cwd=project, environment={"HEADRACE_LISEN": "x", "PATH": "/usr/bin"})
+    assert done.returncode == 0
+    assert (
+        done.stderr == "headrace: HEADRACE_LISEN: there is no such variable (did you mean HEADRACE_LISTEN?)\n"
+    )
+
+
 def test_config_says_where_each_value_comes_from(project):
     (project / "headrace.toml").write_text(FULL)
     done = run(
@@ -155,6 +179,43 @@ def test_config_says_where_each_value_comes_from(project):
     assert rows["etag"].split() == ["etag", "mtime", "default"]
     assert "headrace.toml: root" in done.stdout
     assert "headrace.toml: site[0].listing" in done.stdout
+
+
+def test_what_the_server_was_told_is_never_served(project):
+    """Neither the file nor those of passwords, under a root or a mount, by whatever name."""
+    hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
+    for name in ("public/users.txt", "other/deep/staff.html"):
+        write(project / name, f"ada:{hashed}\n".encode())
+    write(project / "public/users.txt.gz", b"packed\n")
+    write(project / "other/_headers", b"/*\n  X-A: 1\n")
+    write(project / "other/seen.txt", b"seen\n")
+    (project / "public/site.conf.toml").write_text("""
+root = "."
+listing = true
+[mount]
+"/m" = "../other"
+[[rule]]
+path = "/one/**"
+auth = { file = "users.txt", realm = "r" }
+[[rule]]
+path = "/two/**"
+auth = { file = "../other/deep/staff.html", realm = "r" }
+""")
+    (project / "current").symlink_to("public")
+    with serving(None, "--config", "current/site.conf.toml", cwd=project) as server:
+        for target in (
+            "/site.conf.toml", "/users.txt", "/users.txt.gz", "/m/deep/staff.html", "/m/deep/staff",
+            "/m/_headers", "/m/_redirects",
+        ):  # fmt: skip
+            assert ask(server.port, target).status == 404, target
+        time.sleep(0.6)  # it is looked at again
+        assert ask(server.port, "/users.txt").status == 404
+        (project / "public/index.html").unlink()
+        (project / "other/index.html").unlink()
+        until(lambda: ask(server.port, "/").body.startswith(b"<!doctype"), "a list is shown")
+        for target, seen in (("/", b"users"), ("/m/deep/", b"staff"), ("/", b"conf"), ("/m/", b"_headers")):
+            assert seen not in ask(server.port, target, "Accept: application/json").body
+        assert b"seen.txt" in ask(server.port, "/m/", "Accept: application/json").body
 
 
 def test_whoever_has_no_passwords_needs_no_bcrypt_and_others_are_told(project):

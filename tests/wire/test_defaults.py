@@ -303,6 +303,8 @@ def release(tmp_path, number: int) -> None:
     for name in ("a.txt", "b.txt", "deep/index.html"):
         write(tmp_path / f"release-{number}" / name, b"%d\n" % number * (100 + number))
     write(tmp_path / f"release-{number}/large.bin", noise(2_000_000, number))
+    write(tmp_path / f"release-{number}/_headers", b"/*\n  X-Release: %d\n" % number)
+    write(tmp_path / f"release-{number}/_redirects", b"/moved /to-%d 302\n" % number)
     (tmp_path / "next").symlink_to(f"release-{number}")
     os.rename(tmp_path / "next", tmp_path / "current")
 
@@ -317,11 +319,17 @@ def test_a_root_that_is_swapped_is_followed_and_no_answer_is_of_both(tmp_path):
         with Client(port) as client:
             while not stop.is_set():
                 for target in ("/a.txt", "/deep/", "/b.txt"):
-                    body = client.ask(target).body
+                    found = client.ask(target)
+                    body = found.body
                     number = body.split(b"\n")[0]
                     seen.add(number)
+                    if found["x-release"].encode() != number:
+                        faults.append(f"{target}: {body[:20]!r} with the headers of {found['x-release']}")
                     if body != (number + b"\n") * (100 + int(number)):
                         faults.append(f"{target}: {body[:20]!r}...")
+                moved = client.ask("/moved")
+                if moved["location"] != f"/to-{moved['x-release']}":
+                    faults.append(f"{moved['location']} of {moved['x-release']}")
 
     with serving(tmp_path / "current") as server:
         visitors = [threading.Thread(target=visit, args=(server.port,)) for _ in range(4)]

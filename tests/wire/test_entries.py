@@ -49,3 +49,15 @@ def test_where_the_service_holds_no_more_disks_a_mount_is_unavailable_and_nobody
             assert client.ask("/outer.txt").body == b"outer"
     finally:
         subprocess.run(["umount", inside], check=True)
+
+
+def test_long_names_of_nothing_are_not_remembered(tmp_path):
+    """Or whoever asks for many of them would fill the memory."""
+    write(tmp_path / "index.html", b"home\n")
+    with serving(tmp_path) as server, Client(server.port) as client:
+        client.ask("/")
+        before = server.state()["entries"]
+        for number in range(300):
+            assert client.ask(f"/{'a/' * 40}{'b' * 200}{number}").status == 404
+            assert client.ask(f"/{number}{'a' * 7000}").status == 404
+        assert server.state()["entries"] - before < 60  # where a 404.html could be, of the short ones

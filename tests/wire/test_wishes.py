@@ -53,8 +53,11 @@ error-pages = { 404 = "/gone.html" }
 path = "/api/**"
 cors = ["https://app.example"]
 [[rule]]
-path = "/fonts/**"
+path = ["/fonts/**", "/data/d.html"]
 cors = true
+[[rule]]
+path = "/moved/away"
+rewrite = "/deep"
 [[rule]]
 path = "/files/**"
 download = true
@@ -62,8 +65,9 @@ download = true
 path = "/slow.bin"
 bandwidth = "100K"
 [[rule]]
-path = ["/private/**", "/secret.html"]
+path = ["/private/**", "/secret", "/report.html", "/vault"]
 auth = { file = "users", realm = "Intern" }
+cors = true
 [[rule]]
 path = "/local/**"
 allow = ["127.0.0.0/24", "::1"]
@@ -81,6 +85,7 @@ def root(tmp_path_factory):
     for name in (
         "index.html", "about.html", "gone.html", "a.css", "deep/a.html", "deep/a.css", "api/a.json",
         "fonts/a.woff2", "private/a.html", "private/index.html", "secret.html", "local/a.html",
+        "data/d.html", "report.html", "report.html.gz", "vault/index.html", "vault.txt",
     ):  # fmt: skip
         write(root / name, f"this is {name}\n".encode())
     write(root / 'files/Übersicht "1".pdf', b"%PDF")
@@ -182,6 +187,37 @@ def test_a_browser_that_asks_first_is_told(site, origin, allowed):
     assert ("access-control-allow-origin" in found) == ("access-control-allow-methods" in found) == allowed
 
 
+def preflight(site, target: str, *fields: str):
+    asked = ("Origin: https://app.example", "Access-Control-Request-Method: GET", *fields)
+    return ask(site.port, target, *asked, method="OPTIONS")
+
+
+@pytest.mark.parametrize(
+    ("target", "allowed"),
+    [("/data/d", "*"), ("/data/d.html", "*"), ("/data/none", None), ("/private/a", "*"), ("/a.css", None)],
+)
+def test_a_browser_that_asks_first_is_told_what_holds_then(site, target, allowed):
+    """For the file that the path leads to; without a password, which it cannot have yet."""
+    found = preflight(site, target)
+    assert (found.status, dict(found.fields).get("access-control-allow-origin")) == (204, allowed)
+    if not target.startswith("/private"):
+        then = ask(site.port, target, "Origin: https://app.example")
+        assert dict(then.fields).get("access-control-allow-origin") == allowed
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [("x-custom, authorization", "x-custom, authorization"), ("x custom", "Range"), ("", "Range")],
+)
+def test_a_script_may_send_the_headers_that_it_asked_for(site, asked, allowed):
+    found = preflight(site, "/api/a.json", *([f"Access-Control-Request-Headers: {asked}"] if asked else []))
+    assert found["access-control-allow-headers"].startswith(allowed)
+
+
+def test_a_directory_behind_a_rewrite_gets_its_slash_where_it_is(site):
+    assert ask(site.port, "/moved/away?q")["location"] == "/deep/?q"
+
+
 def test_a_download_is_saved_under_its_name(site):
     found = ask(site.port, "/files/%C3%9Cbersicht%20%221%22.pdf")
     assert found["content-disposition"] == (
@@ -204,6 +240,7 @@ def test_a_connection_gets_no_more_than_it_may(site):
     [
         "/private/a.html", "/private/a", "/private/", "/private/none", "/secret", "/secret.html",
         "/%70rivate/a.html", "//private//a.html", "/x/../private/a.html", "/to-private", "/private",
+        "/report", "/report.html.gz", "/vault", "/vault/", "/vault/index", "/vault/index.html", "/secret/",
     ],
 )  # fmt: skip
 def test_there_is_no_way_around_the_password(site, target):
@@ -328,7 +365,7 @@ clean-urls = false
 path = "/**"
 headers = { X-Docs = "1" }
 [[site]]
-hosts = ["*.example.org", "[::1]"]
+hosts = ["*.example.org", "[0::1]"]
 root = "wild"
 """)
 
@@ -339,7 +376,9 @@ root = "wild"
     with serving(None, cwd=tmp_path) as server:
         for host, body in {
             "docs.example.org": "docs", "DOCS.example.org:8080": "docs", "docs.example.org.": "docs",
-            "x.example.org": "wild", "a.b.example.org": "wild", "[::1]:80": "wild", "example.org": "default",
+            "x.example.org": "wild", "a.b.example.org": "wild", "[::1]:80": "wild",
+            "[0:0::1]": "wild", "[0:0:0:0:0:0:0:1]:80": "wild", "[::2]": "default",
+            "example.org": "default",
             "other": "default", "": "default",
         }.items():  # fmt: skip
             assert page(host).body == f"{body}\n".encode(), host
