@@ -38,6 +38,7 @@ class Scenario:
     title: str
     asks: str  # what is measured, in a few sentences
     run: Callable[[Bench], Findings]
+    of_backends: bool = False  # a target compares ours with each other, so the quick form has them too
 
 
 class Bench:

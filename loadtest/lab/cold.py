@@ -76,4 +76,5 @@ SCENARIO = Scenario(
     "the memory that a control group allows. fio reads the same files with O_DIRECT (a file, or 1 MiB, at "
     "once; 32 at a time).",
     run,
+    of_backends=True,
 )

@@ -14,7 +14,7 @@ from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_most,
 
 FILE_BYTES = 64 * ground.MB
 READS_PER_SECOND, BYTES_PER_SECOND = 3000, 125 * ground.MB
-MOST_SECONDS = 90.0
+MOST_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,4 +67,5 @@ SCENARIO = Scenario(
     "The same sizes, in memory (lighttpd 2007)",
     "100 clients fetch files of 100 kB and of 10 MB, again and again, from sets that fit into memory.",
     run,
+    of_backends=True,
 )

@@ -67,7 +67,7 @@ class Size:
 
 
 FULL = Size(1000, 20, 512, "320M", 10, 10.0, 40.0)
-QUICK = Size(300, 5, 192, "96M", 4, 3.0, 8.0)
+QUICK = Size(300, 5, 192, "96M", 4, 2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)

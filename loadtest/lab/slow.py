@@ -78,7 +78,7 @@ HARD_DISK, VOLUME = Limits(200, 60), Limits(3000, 125)
 def run(bench: Bench) -> Findings:
     limits = [HARD_DISK] if bench.quick else [HARD_DISK, VOLUME]
     crowds = (0, 200) if bench.quick else (0, 16, 200, 1000)
-    seconds, settle = (4.0, 1.5) if bench.quick else (12.0, SETTLE_SECONDS)
+    seconds, settle = (3.0, 1.5) if bench.quick else (10.0, SETTLE_SECONDS)
     loads = [Load(limit, downloads) for limit in limits for downloads in crowds]
     per_cell = limits[-1].megabytes * 1e6 * (seconds + settle + 2)
     files = crowds[-1] + int(per_cell / ((SMALLEST_MIB + LARGEST_MIB) / 2 * ground.MIB)) + 50

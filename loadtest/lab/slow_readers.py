@@ -22,7 +22,7 @@ from loadtest.servers import Server
 
 BYTES_PER_SECOND = 1 * ground.KB
 RECEIVE_BUFFER = 4096  # asked of the kernel, which takes at least 2304
-SLOW_FILES, SLOW_BYTES = 100, 2 * ground.MB
+SLOW_FILES, SLOW_BYTES = 100, 1_100 * ground.KB
 FAST_FILES, FAST_BYTES = 4, 10 * ground.MB
 ARRIVAL_SECONDS = 60.0
 OWN_MIB = 128  # Headrace's --memory
@@ -40,7 +40,7 @@ class Readers:
 
 
 def run(bench: Bench) -> Findings:
-    readers = Readers(1000, 2.0) if bench.quick else Readers(10_000, 8.0)
+    readers = Readers(1000, 1.0) if bench.quick else Readers(10_000, 8.0)
     resource.setrlimit(resource.RLIMIT_NOFILE, (peers.DESCRIPTORS, peers.DESCRIPTORS))
     slow, fast = [SLOW_BYTES] * SLOW_FILES, [FAST_BYTES] * FAST_FILES
     targets: dict[str, list[str]] = {}
@@ -182,7 +182,7 @@ def _targets(cells: Sequence[Cell], readers: Readers) -> Iterator[Target]:
 SCENARIO = Scenario(
     "slow-readers",
     "Slow readers",
-    "10,000 clients (1,000 in the quick form) who take 1 kB a second of a file of 2 MB each, with small "
+    "10,000 clients (1,000 in the quick form) who take 1 kB a second of a file of 1.1 MB each, with small "
     "receive "
     "buffers, and one fast client.",
     run,

@@ -33,7 +33,7 @@ class Stuck:
 
 
 def run(bench: Bench) -> Findings:
-    stuck = Stuck(200, 2.0 if bench.quick else 8.0)
+    stuck = Stuck(200, 1.0 if bench.quick else 8.0)
     sizes, healthy_sizes = [STUCK_BYTES] * (stuck.clients + PROOFS), [HEALTHY_BYTES] * HEALTHY_FILES
     targets: dict[str, list[str]] = {}
     cells: list[Cell] = []

@@ -41,7 +41,7 @@ class Memory:
 
 
 def run(bench: Bench) -> Findings:
-    size = Memory(512, 3.0 if bench.quick else 10.0)
+    size = Memory(512, 1.5 if bench.quick else 10.0)
     targets: list[str] = []
     cells: list[Cell] = []
 
