@@ -111,7 +111,7 @@ def version(name: str) -> str:
         script = "import sys, importlib.metadata as m; print(*(p + ' ' + m.version(p) for p in sys.argv[1:]))"
         said = _said(str(PEERS_VENV / "bin/python"), "-c", script, *PYTHON_PEERS[kind])
     elif kind == "headrace":
-        said = "headrace " + _said(str(headrace_path()), "--version")
+        said = _said(str(headrace_path()), "--version")
     elif kind == "caddy":
         said = "caddy " + _said(str(debian_path(kind)), "version")
     else:

@@ -1,6 +1,6 @@
 """The command: which scenarios, which servers, how often; and what is missing for them.
 
-    python -m loadtest.lab [SCENARIO ...] [--quick] [--rounds N] [--servers NAME ...]
+python -m loadtest.lab [SCENARIO ...] [--quick] [--rounds N] [--servers NAME ...]
 """
 
 from __future__ import annotations

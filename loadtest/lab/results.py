@@ -29,7 +29,7 @@ def facts(names: Sequence[str], rounds: int, *, quick: bool) -> dict[str, object
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "cpu": f"{len(models)} x {models[0] if models else platform.machine()}",
         "python": platform.python_version(),
         "versions": list(dict.fromkeys(map(peers.version, names))),
