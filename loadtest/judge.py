@@ -14,17 +14,20 @@ from multiprocessing.connection import Connection
 
 LOAD_CORE = 1
 PAGE = "/page.html"
+LAST_CHUNK = b"0\r\n\r\n"
 PAGES_PER_SECOND = 100  # to each of the servers, which take turns
 
 
 class Answer:
-    """Counts one answer off the wire: a head, then Content-Length bytes."""
+    """Counts one answer off the wire: a head, then Content-Length bytes, or chunks up to the last."""
 
-    __slots__ = ("_head", "_left", "ok")
+    __slots__ = ("_chunked", "_head", "_left", "_tail", "ok")
 
     def __init__(self) -> None:
         self._head = b""
         self._left = -1
+        self._chunked = False
+        self._tail = b""
         self.ok = False
 
     def feed(self, data: memoryview) -> bool:
@@ -36,11 +39,23 @@ class Answer:
                 return False
             lines = head.lower().split(b"\r\n")
             self.ok = lines[0].startswith(b"http/1.1 200")
-            lengths = [line.partition(b":")[2] for line in lines if line.startswith(b"content-length:")]
-            self._left = int(lengths[0]) - len(body) if lengths else 0
+            self._chunked = b"transfer-encoding: chunked" in lines
+            self._left = length_in(lines) - len(body)
+            data = memoryview(body)
         else:
             self._left -= len(data)
+        if self._chunked:
+            # Bytes that look like the last chunk, just where one arrival ends, are not worth a parser here.
+            self._tail = (self._tail + bytes(data[-len(LAST_CHUNK) :]))[-len(LAST_CHUNK) :]
+            self._left = 0
+            return self._tail == LAST_CHUNK
         return self._left <= 0
+
+
+def length_in(lines: Sequence[bytes]) -> int:
+    """Content-Length, from the lines of a head in lower case; 0 if there is none."""
+    lengths = [line.partition(b":")[2] for line in lines if line.startswith(b"content-length:")]
+    return int(lengths[0]) if lengths else 0
 
 
 @dataclass(frozen=True, slots=True)

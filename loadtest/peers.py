@@ -194,7 +194,6 @@ def _caddy(mode: str, site: Site, directory: Path) -> Command:
         f"""{{
     admin off
     auto_https off
-    persist_config off
     default_bind 127.0.0.1
     log {{
         level ERROR
@@ -251,7 +250,7 @@ def _granian(mode: str, site: Site, directory: Path) -> Command:
     argv = (
         *(_peers_python(), "-m", "granian", "--interface", "asginl", "--workers", "1"),
         *("--host", "127.0.0.1", "--port", str(port), "--backlog", str(BACKLOG), "--log-level", "error"),
-        *("--static-path-route", "/", "--static-path-mount", str(site.root)),
+        *("--static-path-route", "", "--static-path-mount", str(site.root)),
         *("--working-dir", str(directory), "site_app:app"),
     )
     return Command(argv, port)

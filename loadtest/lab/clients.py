@@ -20,11 +20,12 @@ from multiprocessing.sharedctypes import RawArray
 from types import TracebackType
 from typing import Self
 
-from loadtest.judge import request, settle_on_core
+from loadtest.judge import length_in, request, settle_on_core
 
 FORK = multiprocessing.get_context("fork")
 GULP = 1 << 20  # bytes taken at once
 HEAD = 1 << 14
+CHUNK_HEAD = 16  # bytes: a size of up to twelve digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,15 @@ def _serve(order: Order, received: Sequence[int], report: Connection) -> None:
 
 
 class _Client:
-    __slots__ = ("asked", "head", "left", "number", "sock")
+    __slots__ = ("asked", "chunked", "head", "last_chunk", "left", "number", "sock")
 
     def __init__(self, number: int, sock: socket.socket) -> None:
         self.number = number
         self.sock = sock
         self.head = b""
-        self.left = -1
+        self.left = -1  # of the body or, with its line's end, the chunk; -1: the head is yet to come
+        self.chunked = False
+        self.last_chunk = False
         self.asked = 0.0
 
 
@@ -186,6 +189,7 @@ class _Fleet:
             self._leave(client)
             return
         client.head, client.left, client.asked = b"", -1, time.monotonic()
+        client.chunked = client.last_chunk = False
         client.sock.send(request(target))
 
     def _take(self, client: _Client) -> None:
@@ -194,10 +198,13 @@ class _Fleet:
                 # No more than the head, and what of the body came with it: the rest is not copied.
                 size = client.sock.recv_into(self._buffer, HEAD)
                 complete = size > 0 and self._took_head(client, bytes(self._buffer[:size]))
+            elif client.chunked and client.left == 0:
+                size = client.sock.recv_into(self._buffer, CHUNK_HEAD)
+                complete = size > 0 and _took_chunk_heads(client, bytes(self._buffer[:size]))
             else:
                 size = client.sock.recv_into(self._buffer, min(GULP, client.left), socket.MSG_TRUNC)
                 client.left -= size
-                complete = client.left == 0
+                complete = client.left == 0 and (client.last_chunk or not client.chunked)
         except BlockingIOError:
             return
         except OSError:
@@ -217,10 +224,13 @@ class _Fleet:
         if not end:
             return False
         lines = head.lower().split(b"\r\n")
-        lengths = [line.partition(b":")[2] for line in lines if line.startswith(b"content-length:")]
-        if not lines[0].startswith((b"http/1.1 200", b"http/1.1 206")) or not lengths:
+        if not lines[0].startswith((b"http/1.1 200", b"http/1.1 206")):
             raise OSError("refused")
-        client.left = int(lengths[0]) - len(body)
+        client.head = b""
+        if b"transfer-encoding: chunked" in lines:
+            client.chunked, client.left = True, 0
+            return _took_chunk_heads(client, body)
+        client.left = length_in(lines) - len(body)
         return client.left == 0
 
     def _come_again(self, client: _Client) -> None:
@@ -232,6 +242,26 @@ class _Fleet:
     def _leave(self, client: _Client) -> None:
         del self._clients[client.sock.fileno()]
         client.sock.close()
+
+
+def _took_chunk_heads(client: _Client, data: bytes) -> bool:
+    """What may be the head of a chunk, several chunks with their heads, or a part of one."""
+    data = client.head + data
+    client.head = b""
+    while data:
+        head, end, rest = data.partition(b"\r\n")
+        if not end:
+            client.head = data
+            return False
+        size = int(head.partition(b";")[0], 16)
+        client.last_chunk = size == 0
+        client.left = max(0, size + 2 - len(rest))
+        if client.left:
+            return False
+        data = rest[size + 2 :]
+        if client.last_chunk:
+            return True
+    return False
 
 
 def _targets(order: Order) -> Iterator[str]:

@@ -16,8 +16,8 @@ SECONDS = 20.0  # after which a slow server's turn is over
 
 
 def run(bench: Bench) -> Findings:
-    times = 3 if bench.quick else TIMES_MEMORY
-    seconds = 4.0 if bench.quick else SECONDS
+    times = 2 if bench.quick else TIMES_MEMORY
+    seconds = 3.0 if bench.quick else SECONDS
     sets = kinds(times * MEMORY_MIB * MIB)
     cells: list[Cell] = []
     room = megabytes_for(*([kind.size] * kind.files for kind in sets))

@@ -24,7 +24,7 @@ from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, middle
 from loadtest.lab.ground import MIB, at, megabytes_for, page_held, write_files, write_page
 from loadtest.lab.stuck import PROBE_PAUSE_SECONDS, Crowd, Page
 
-CROWDS, QUICK_CROWDS = (1, 32, 1000, 10_000), (1, 32, 500)
+CROWDS, QUICK_CROWDS = (1, 32, 1000, 10_000), (1, 32, 300)
 FILE_BYTES = MIB
 PROVED_FILES = 20  # one in each of so many folders
 THAW_SECONDS = 240.0  # ten thousand files, on a disk that may do 50 MB/s

@@ -53,8 +53,8 @@ def run(bench: Bench) -> Findings:
 def _targets(cells: Sequence[Cell], sets: Sequence[Kind]) -> Iterator[Target]:
     others = [name for name in dict.fromkeys(cell.server for cell in cells) if name.startswith("headrace-")]
     for case in map(str, sets):
-        ours = middle(cells, "headrace", case, "requests_per_second")
-        fastest = best(cells, others, case, "requests_per_second")
+        ours = middle(cells, "headrace", case, "mb_per_second")
+        fastest = best(cells, others, case, "mb_per_second")
         yield at_least(
             f"{case}: auto, at least 1.0x the fastest of our other backends", ratio(ours, fastest), 1.0
         )

@@ -48,7 +48,7 @@ COLD_PAGES, COLD_PAGES_PER_SECOND = 120, 4
 WARMING_PAGES, WARMING_ROUNDS = 5, 4
 COLD_FILES = "d"
 SMALLEST_MIB, LARGEST_MIB = 2, 6
-FIO_SECONDS, FIO_DEPTH = 6.0, 32
+FIO_SECONDS, FIO_DEPTH = 5.0, 32
 NOISE_MS = 2.0  # a page that takes no longer is served at once, whatever an idle server takes
 
 
