@@ -12,11 +12,13 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from loadtest.lab.findings import Findings, Plot, middle
 
 COLUMNS = 2
 INCHES = (6.0, 3.4)  # of one case
+FEW_POINTS = 40  # one alone would be no line
 STYLE = {
     "svg.hashsalt": "headrace",  # the same figures make the same file
     "font.size": 8,
@@ -100,6 +102,8 @@ def _lines(place: Axes, found: Findings, plot: Plot, case: str) -> None:
             color=_color(cell.server, found),
             linewidth=1.8 if ours else 0.9,
             zorder=3 if ours else 2,
+            marker="o" if len(trace) < FEW_POINTS else None,
+            markersize=3,
         )
     if plot.kind == "time":
         place.set_yscale("log")
@@ -109,6 +113,9 @@ def _lines(place: Axes, found: Findings, plot: Plot, case: str) -> None:
         place.set_xscale("log")
         place.set_xlabel(plot.axis)
         place.set_ylabel("% that took no longer")
+    for axis in (place.xaxis, place.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
     if place.lines:
         place.legend(fontsize=6, ncols=2)
 

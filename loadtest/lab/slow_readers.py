@@ -15,7 +15,7 @@ from pathlib import Path
 from loadtest import disks, peers, servers
 from loadtest.judge import request, settle_on_core
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Scenario, Turn, closing
+from loadtest.lab.bench import Bench, Meter, Scenario, Turn, closing
 from loadtest.lab.clients import FORK, Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, at_most, middle, ratio
 from loadtest.servers import Server
@@ -69,6 +69,7 @@ def run(bench: Bench) -> Findings:
             Column("sockets_mib", "TCP memory, MiB"),
             Column("memory_mib", "together, MiB"),
             Column("kib_per_reader", "KiB more for each reader"),
+            Column("server_percent", "the server's CPU beside them, %"),
             Column("load_percent", "fast client's CPU, %"),
         ],
         cells=cells,
@@ -106,7 +107,9 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
         while counted[0] < readers.count and crowd.is_alive() and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(min(3.0, readers.seconds))
+        meter = Meter(server.cpu_seconds, disk.reads)
         beside = fetch(order)
+        span = meter.span()
         pss_beside, sockets_beside = pss_mib(server), max(0.0, tcp_mib() - sockets)
         arrived = int(counted[0])
         state = server.state()
@@ -119,6 +122,7 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
         "sockets_mib": sockets_beside,
         "memory_mib": pss_beside + sockets_beside,
         "kib_per_reader": 1024 * more / arrived if arrived else None,
+        "server_percent": span.server_percent,
         "load_percent": beside.load_percent,
     }
     return Cell(turn.server, str(readers), turn.round, figures, state=state)
