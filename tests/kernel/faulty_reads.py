@@ -12,7 +12,7 @@ import pytest
 from aio import BLOCK, Failed, Loaded, Opened, Shrunk, Stream
 from loadtest import disks
 from tests.kernel.faults import SHARED, Faults
-from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench, tile
+from tests.kernel.ways import BACKENDS, Bench, tile
 
 BLOCKS = 9
 SIZE = BLOCKS * BLOCK + 12_345
@@ -38,7 +38,8 @@ def faults() -> Iterator[Faults]:
         yield faults
 
 
-@pytest.fixture(params=EACH_BACKEND)
+# What glibc's POSIX AIO calls is inside of glibc, where nothing can come in between.
+@pytest.fixture(params=[name for name, backend in BACKENDS.items() if not backend.means.posix])
 def bench(request: pytest.FixtureRequest, file: Path) -> Iterator[Bench]:
     with Bench(file.parent, BACKENDS[request.param]) as bench:
         yield bench
@@ -179,10 +180,10 @@ def test_direct_reads_that_are_not_taken_are_done_by_threads(bench, opened, faul
     assert bench.service.counters["direct failed"] > 0
     assert len(bench.reports) == 1
     assert not opened.file.direct
-    native = bench.disk.native_reads
+    native = bench.disk.reads.native_reads
     faults.heal()
     bench.read(opened.file, 0, SIZE)
-    assert bench.disk.native_reads == native, "this file is never read directly again"
+    assert bench.disk.reads.native_reads == native, "this file is never read directly again"
     with bench.opened("other") as other:
         assert other.file.direct
         assert bench.read(other.file, 0, SIZE) == tile(7, SIZE)
