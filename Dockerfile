@@ -12,12 +12,13 @@ WORKDIR /source
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY aio aio
 COPY server server
+# With [auth], a quarter of a megabyte, for a server checks passwords; without [compress], which is for builds.
 # A machine with an index or certificates of its own passes them as secrets, which no layer keeps.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=ca,target=/run/secrets/ca \
-    pip wheel --no-cache-dir --wheel-dir /wheels . \
+    pip wheel --no-cache-dir --wheel-dir /wheels '.[auth]' \
     && python3 -m venv --without-pip /opt/headrace \
-    && pip --python /opt/headrace install --no-cache-dir --no-index --find-links /wheels headrace
+    && pip --python /opt/headrace install --no-cache-dir --no-index --find-links /wheels 'headrace[auth]'
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="Headrace" \

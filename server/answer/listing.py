@@ -21,8 +21,9 @@ from server.answer.listing_style import STYLE
 from server.answer.negotiation import weights_of
 
 KEYS = ("name", "size", "time")
-ROWS_AT_ONCE = 100  # in a piece; making one takes a third of a millisecond
-BYTES_AT_ONCE = 4096  # of names in a piece: those that are long and strange take their time
+BODY_ROWS = 100  # in a body of the table; not so many that a browser would be long at laying one out
+ROWS_AT_ONCE = 10  # in a piece; making one takes a thirtieth of a millisecond, on a slow machine a fifth
+BYTES_AT_ONCE = 512  # of names in a piece: those that are long and strange take their time
 MOST_CRUMBS = 16  # directories above that are linked to
 UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 NO_SIZE = "\u2013"
@@ -85,39 +86,47 @@ def _weight(weights: dict[bytes, float], kind: bytes, subtype: bytes) -> tuple[f
 
 
 def render(
-    path: bytes, records: Iterable[Described], count: int, order: Order, *, json: bool
+    path: bytes, records: Iterable[Described | None], count: int, order: Order, *, json: bool
 ) -> Iterator[bytes]:
     """The list of the directory `path`, which is decoded, has no leading slash, and is empty or
-    ends in one; in pieces of at most ROWS_AT_ONCE of the `count` records, in their order."""
+    ends in one; in pieces of at most ROWS_AT_ONCE of the records, in their order. Those that are
+    None are not shown; there may be so many of them that a piece is empty. `count` is of the rest."""
     return _json(records) if json else _html(path, records, count, order)
 
 
-def _json(records: Iterable[Described]) -> Iterator[bytes]:
+def _json(records: Iterable[Described | None]) -> Iterator[bytes]:
     yield b"[\n"
     lead = ""
     for rows in _batches(records, _json_row):
-        yield (lead + ",\n".join(rows)).encode()
-        lead = ",\n"
+        yield (lead + ",\n".join(rows)).encode() if rows else b""
+        lead = ",\n" if rows else lead
     yield b"\n]\n"
 
 
-def _html(path: bytes, records: Iterable[Described], count: int, order: Order) -> Iterator[bytes]:
-    """Each piece is a body of the table: browsers lay out only those that can be seen."""
+def _html(path: bytes, records: Iterable[Described | None], count: int, order: Order) -> Iterator[bytes]:
+    """BODY_ROWS or a few more are a body of the table: browsers lay out only those that can be seen."""
     yield _head(path, count, order).encode()
+    in_body = 0
     for rows in _batches(records, _html_row):
-        yield ("<tbody>\n" + "".join(rows)).encode()
+        lead = "<tbody>\n" if rows and not in_body else ""
+        yield (lead + "".join(rows)).encode()
+        in_body += len(rows)
+        if in_body >= BODY_ROWS:
+            in_body = 0
     yield TAIL
 
 
-def _batches(records: Iterable[Described], write: Callable[[Described], str]) -> Iterator[list[str]]:
+def _batches(records: Iterable[Described | None], write: Callable[[Described], str]) -> Iterator[list[str]]:
     rows: list[str] = []
-    size = 0
+    taken = size = 0
     for record in records:
-        rows.append(write(record))
-        size += len(record[0])
-        if len(rows) == ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
+        taken += 1
+        if record is not None:
+            rows.append(write(record))
+            size += len(record[0])
+        if taken == ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
             yield rows
-            rows, size = [], 0
+            rows, taken, size = [], 0, 0
     if rows:
         yield rows
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from server.config import DEFAULT_LISTEN, parse_address
+from server.config import DEFAULT_LISTEN, BadOption, parse_address
 from server.wire.address import Address
 
 TIMEOUT_SECONDS = 3
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     url = parser.parse_args(arguments).url
     try:
         status = _ask(url) if url else _ask_listener(os.environ.get("HEADRACE_LISTEN", DEFAULT_LISTEN))
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError, BadOption) as error:
         print(f"headrace: no answer: {error}", file=sys.stderr)
         return 1
     if status >= http.client.INTERNAL_SERVER_ERROR:
@@ -44,7 +44,7 @@ def _ask(url: str) -> int:
 
 
 def _ask_listener(listen: str) -> int:
-    address = parse_address(listen.split()[0])
+    address = parse_address((listen.split() or [""])[0])
     if address.path:
         return _head(_UnixConnection(address), "/")
     host = ANYWHERE.get(address.host, address.host)

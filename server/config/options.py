@@ -15,6 +15,7 @@ BACKENDS = ("auto", "linux-aio", "posix-aio", "threads", "sendfile", "buffered")
 ETAGS = ("mtime", "content", "none")
 SYMLINKS = ("within", "follow", "deny")
 DEFAULT_LISTEN = "127.0.0.1:8080"
+MOST_BYTES = (1 << 63) - 1  # of memory or in a second: what C can count
 PREFIX = "HEADRACE_"  # of variables in the environment
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off", "")
@@ -48,23 +49,38 @@ class Option:
         return f"{PREFIX}{self.name.upper().replace('-', '_')}"
 
 
+# ADDR6 is in brackets, as in a URL (RFC 3986 section 3.2.2).
+ADDRESS = r"(?:(?:\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|([^\[\]:]*)):)?(\d{1,5})"
+
+
 def parse_address(text: str) -> Address:
     """ADDR:PORT, [ADDR6]:PORT, :PORT, PORT, or unix:PATH."""
     if text.startswith("unix:") and len(text) > len("unix:"):
         return Address(path=text.removeprefix("unix:"))
-    match = re.fullmatch(r"(?:(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]*)):)?(\d{1,5})", text, re.ASCII)
-    if match is None or int(match[3]) > 65535:
+    match = re.fullmatch(ADDRESS, text, re.ASCII)
+    if match is None or int(match[3]) > 65535 or not _can_be_looked_up(match[2] or ""):
         raise BadOption(f"{text!r} is not ADDR:PORT or unix:PATH, such as 127.0.0.1:8080 or [::]:8080")
     anywhere = "0.0.0.0" if text.startswith(":") else "127.0.0.1"
     return Address(match[1] or match[2] or anywhere, int(match[3]))
 
 
+def _can_be_looked_up(host: str) -> bool:
+    """Whether there is a way to write it for the resolver; what ASCII can write it may judge itself."""
+    try:
+        return host.isascii() or bool(host.encode("idna"))
+    except UnicodeError:
+        return False
+
+
 def parse_size(text: str) -> int:
     """Bytes, with K, M or G for powers of 1024."""
-    match = re.fullmatch(r"(\d+)([KMG]?)", text.upper(), re.ASCII)
+    match = re.fullmatch(r"0*(\d{1,30})([KMG]?)", text.upper(), re.ASCII)
     if match is None:
         raise BadOption(f"{text!r} is not a size, such as 256M or 1G")
-    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
+    size = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
+    if size > MOST_BYTES:
+        raise BadOption(f"{text!r} is more than can be counted, which is less than 8 EiB")
+    return size
 
 
 def parse_mount(text: str) -> tuple[bytes, Path]:

@@ -1,12 +1,15 @@
 """The list of a directory, written out a little at a time.
 
 A hundred thousand names take a good part of a second to write. Done in one go that would hold
-up everybody; so each turn of the loop writes one piece.
+up everybody; so each turn of the loop writes for SLICE_NS and no longer. That is measured by the
+thread's own clock: how many names it is differs tenfold from one machine to the next. What a list
+says, and so its entity tag, does not depend on where it was cut.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +20,9 @@ from server.answer.found import Inventory, Representation
 from server.answer.listing import render
 from server.loop import Loop
 
-COUNTED_AT_ONCE = 400  # names; half a millisecond
+SLICE_NS = 300_000  # of this thread's time in a turn: with an answer or two that is half a millisecond
+PIECE_BYTES = 64 * 1024  # at least: an answer of thousands of pieces would be long at being put together
+COUNTED_AT_ONCE = 20  # names, between two looks at the clock
 HTML = b"text/html; charset=utf-8"
 JSON = b"application/json"
 
@@ -41,48 +46,63 @@ class Writing:
         hidden: Callable[[bytes], bool],
         loop: Loop,
         done: Callable[[Written], None],
+        clock: Callable[[], int] = time.thread_time_ns,
     ) -> None:
         self._listed = listed
         self._inventory = inventory
         self._hidden = hidden
         self._loop = loop
         self._done = done
-        self._to_count = self._visible()
-        self._count = 0
-        self._to_write: Iterator[bytes] | None = None
-        self._pieces: list[bytes] = []
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._clock = clock
+        self._steps = self._write()
         loop.ready(self)
 
     def proceed(self) -> int:
-        if self._to_write is None:
-            counted = sum(1 for _ in islice(self._to_count, COUNTED_AT_ONCE))
-            self._count += counted
-            if counted < COUNTED_AT_ONCE:
-                path, order, json = self._inventory
-                self._to_write = render(path, self._visible(), self._count, order, json=json)
-        elif (piece := next(self._to_write, None)) is not None:
-            self._pieces.append(piece)
-            self._digest.update(piece)
-        else:
-            self._finish()
-            return 0
-        self._loop.ready(self)
+        """As many steps as there is time for, but at least one."""
+        deadline = self._clock() + SLICE_NS
+        for _ in self._steps:
+            if self._clock() >= deadline:
+                self._loop.ready(self)
+                break
         return 0
 
-    def _visible(self) -> Iterator[Record]:
+    def _write(self) -> Iterator[None]:
+        count, records = 0, self._shown()
+        while some := [record is not None for record in islice(records, COUNTED_AT_ONCE)]:
+            count += sum(some)
+            yield
+        path, order, json = self._inventory
+        pieces = []
+        digest = hashlib.blake2b(digest_size=16)
+        for piece in _joined(render(path, self._shown(), count, order, json=json)):
+            if piece:
+                pieces.append(piece)
+                digest.update(piece)
+            yield
+        self._listed.records.release()
+        yield  # megabytes, page by page: that alone takes a while
+        etag = b'"%s"' % digest.hexdigest().encode()
+        found = Representation(
+            sum(map(len, pieces)), Validators(etag, None), JSON if json else HTML, b"no-cache"
+        )
+        self._done(Written(self._listed.facts, tuple(pieces), found))
+
+    def _shown(self) -> Iterator[Record | None]:
+        """None for each that is hidden: a step must end among them, too."""
         where = self._inventory.path
         for record in self._listed.records:
-            if not self._hidden(where + record.name):
-                yield record
+            yield None if self._hidden(where + record.name) else record
 
-    def _finish(self) -> None:
-        self._listed.records.release()
-        etag = b'"%s"' % self._digest.hexdigest().encode()
-        found = Representation(
-            sum(map(len, self._pieces)),
-            Validators(etag, None),
-            JSON if self._inventory.json else HTML,
-            b"no-cache",
-        )
-        self._done(Written(self._listed.facts, tuple(self._pieces), found))
+
+def _joined(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Pieces of at least PIECE_BYTES, but for the last; nothing as long as one is not complete."""
+    some, size = [], 0
+    for part in parts:
+        some.append(part)
+        size += len(part)
+        if size >= PIECE_BYTES:
+            yield b"".join(some)
+            some, size = [], 0
+        else:
+            yield b""
+    yield b"".join(some)

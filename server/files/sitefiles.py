@@ -8,6 +8,7 @@ ones hold.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from itertools import chain, islice
@@ -48,7 +49,7 @@ class SiteFiles:
         self._read: tuple[int, list[Identity | None]] | None = None  # the versions that were read last
         self._reading: Parsed | None = None
         self._rules: list[Rule] = []
-        self._faults = 0
+        self._faults: Counter[str] = Counter()  # by file
         self._error = 0  # that was told last
         self.look()
         loop.every_second(self.look)
@@ -83,6 +84,7 @@ class SiteFiles:
         else:
             assert self._read is not None
             self._reading = None
+            self._tell_how_many_more()
             self._learn(self._rules, self._read[0])
             self._consider()  # what came meanwhile
         return 0
@@ -98,7 +100,7 @@ class SiteFiles:
             self._read = versions
             self._reading = chain.from_iterable([self._parse(self._known[path]) for path in PARSERS])
             self._rules = []
-            self._faults = 0
+            self._faults.clear()
             self._loop.ready(self)
 
     @staticmethod
@@ -117,6 +119,12 @@ class SiteFiles:
             self._report(f"{entry.path.decode()}: cannot be read: {os.strerror(entry.error)}")
 
     def _tell(self, fault: Fault) -> None:
-        self._faults += 1
-        if self._faults <= MOST_FAULTS:
+        file = fault.source.partition(":")[0]
+        self._faults[file] += 1
+        if self._faults[file] <= MOST_FAULTS:
             self._report(f"{fault.source}: {fault.why}")
+
+    def _tell_how_many_more(self) -> None:
+        for file, faults in self._faults.items():
+            if (more := faults - MOST_FAULTS) > 0:
+                self._report(f"{file}: {more} more {'line is' if more == 1 else 'lines are'} left out")

@@ -6,9 +6,10 @@ import os
 import socket
 import stat
 from dataclasses import dataclass
-from errno import EADDRINUSE
+from errno import EADDRINUSE, ENAMETOOLONG
 
 BACKLOG = 4096
+MOST_PATH_BYTES = 107  # of a UNIX socket: unix(7) has 108, with a zero at the end
 UNSENT_BYTES = 128 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
 
 
@@ -33,6 +34,8 @@ class Address:
 def listen(address: Address) -> socket.socket:
     """A listening socket. What is set on it is inherited by every connection (tcp(7))."""
     if address.path:
+        if len(os.fsencode(address.path)) > MOST_PATH_BYTES:
+            raise OSError(ENAMETOOLONG, f"the path of a socket has at most {MOST_PATH_BYTES} bytes")
         return _listening(socket.AF_UNIX, address.path)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     return _listening(family, (address.host, address.port))

@@ -17,7 +17,6 @@ from tests.rig.server import CHECKOUT
 
 PATIENCE_SECONDS = 60  # for a program that takes less than four
 NAMES = [case.name for case in manners.CASES]
-# What is known to be wrong; strict: to be taken out when it is mended.
 # Here a status of 200 says all, or what comes with it is not a file's content.
 ANY_CONTENT = {
     "HEAD with Range",

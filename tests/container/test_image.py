@@ -89,6 +89,12 @@ except OSError as error:
     assert container.python(script) == str(errno.EROFS)
 
 
+def test_passwords_can_be_checked_in_it(container: Container) -> None:
+    """By the extra [auth], which the image has; [compress] is for machines that build sites."""
+    script = "from importlib.util import find_spec; print([bool(find_spec(n)) for n in ('bcrypt', 'brotli')])"
+    assert container.python(script) == "[True, False]"
+
+
 def test_there_is_no_compiler_in_it(container: Container) -> None:
     script = "import shutil; print([name for name in ('cc', 'gcc', 'pip', 'make') if shutil.which(name)])"
     assert container.python(script) == "[]"

@@ -1,5 +1,7 @@
 """Dates (RFC 9110 section 5.6.7)."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +75,26 @@ def test_a_date_that_was_written_reads_as_it_was(seconds):
     text = http_date(seconds)
     assert len(text) == len(b"Sun, 06 Nov 1994 08:49:37 GMT")
     assert parse_date(text, NOW) == seconds
+
+
+LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@given(st.integers(0, LAST))
+def test_a_date_of_asctime_reads_as_it_was_written(seconds):
+    """RFC 9110 section 5.6.7: the day of the month is padded with a blank."""
+    then = datetime.fromtimestamp(seconds, UTC)
+    assert parse_date(then.ctime().encode(), NOW) == seconds
+
+
+@given(st.integers(2000, 2049), st.data())
+def test_a_date_of_rfc_850_reads_as_it_was_written(year, data):
+    """RFC 9110 section 5.6.7: as long as it is no more than 50 years ahead, and no 50 years ago."""
+    now = int(datetime(year, 7, 1, tzinfo=UTC).timestamp())
+    first, last = datetime(year - 49, 1, 1), datetime(year + 50, 12, 31, 23, 59, 59)
+    then = data.draw(st.datetimes(first, last, timezones=st.just(UTC))).replace(microsecond=0)
+    text = f"{LONG_DAYS[then.weekday()]}, {then:%d-%b-%y %H:%M:%S} GMT"
+    assert parse_date(text.encode(), now) == int(then.timestamp())
 
 
 @given(st.binary())

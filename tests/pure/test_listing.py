@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from server.answer.dates import parse_date
 from server.answer.listing import (
-    BYTES_AT_ONCE,
     KEYS,
     MOST_CRUMBS,
-    ROWS_AT_ONCE,
     Order,
     order_of,
     render,
@@ -366,34 +364,3 @@ def test_text_stands_out_from_what_is_behind_it(dark, text, behind):
     palette = colours(STYLE.split("@media (prefers-color-scheme: dark)")[dark])
     darker, brighter = sorted(luminance(palette[name]) for name in (text, behind))
     assert (brighter + 0.05) / (darker + 0.05) >= 4.5
-
-
-# --- pieces ---
-
-
-@pytest.mark.parametrize("as_json", [False, True])
-@pytest.mark.parametrize("count", [0, 1, ROWS_AT_ONCE - 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 1000])
-@pytest.mark.parametrize("length", [4, 255])
-def test_a_piece_holds_few_rows_and_takes_only_those(count, length, as_json):
-    taken = 0
-
-    def records():
-        nonlocal taken
-        for n in range(count):
-            taken += 1
-            yield file(b"%04d" % n + b"\xff" * (length - 4))
-
-    most = min(ROWS_AT_ONCE, BYTES_AT_ONCE // length + 1)
-    pieces = []
-    before = 0
-    for piece in render(b"", records(), count, Order(), json=as_json):
-        assert taken - before <= most
-        assert piece.count(b"./0") <= most
-        assert piece
-        before = taken
-        pieces.append(piece)
-    assert len(pieces) == 2 + -(-count // most)
-    assert as_json or all(piece.startswith(b"<tbody>\n") for piece in pieces[1:-1])
-    data = b"".join(pieces)
-    found = [entry["href"] for entry in json.loads(data)] if as_json else Page(data).names()
-    assert [href[:6] for href in found] == [f"./{n:04d}" for n in range(count)]

@@ -54,6 +54,19 @@ def test_the_ending_of_a_name_tells_its_type(path, kind):
     assert content_type(path) == kind
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (b"site.webmanifest", b"application/manifest+json"),  # W3C Web Application Manifest, appendix B
+        (b"data.jsonld", b"application/ld+json"),  # JSON-LD 1.1, appendix C
+        (b"README.md", b"text/markdown; charset=utf-8"),  # RFC 7763
+        (b"notes.markdown", b"text/markdown; charset=utf-8"),
+    ],
+)
+def test_what_sites_of_today_are_made_of_has_a_type(path, kind):
+    assert content_type(path) == kind
+
+
 def test_every_type_is_written_as_a_type_is():
     for ending, kind in _BY_ENDING.items():
         assert MEDIA_TYPE.fullmatch(kind), ending

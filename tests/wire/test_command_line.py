@@ -112,6 +112,32 @@ def test_memory_that_cannot_be_had_is_named(tmp_path):
     assert "--memory: no " in refused(str(tmp_path), "--listen", "127.0.0.1:0", "--memory", "99999999G")
 
 
+@pytest.mark.parametrize("digits", [20, 40])
+def test_memory_that_cannot_be_counted_is_named(tmp_path, digits):
+    """Not a traceback: C has no such number."""
+    assert "headrace: --memory: '99999999" in refused(str(tmp_path), "--memory", "9" * digits + "G")
+    (tmp_path / "headrace.toml").write_text(f"memory = {'9' * 20}")
+    assert "headrace.toml: memory: '99999999" in refused("--config", str(tmp_path / "headrace.toml"))
+
+
+def test_a_socket_whose_path_is_too_long_is_told_how_long_it_may_be(tmp_path):
+    path = f"/{'x' * 107}"
+    said = f"headrace: cannot listen on unix:{path}: the path of a socket has at most 107 bytes\n"
+    assert refused(str(tmp_path), "--listen", f"unix:{path}") == said
+    (tmp_path / "headrace.toml").write_text(f"listen = 'unix:{path}'")
+    assert refused("--config", str(tmp_path / "headrace.toml")) == said
+
+
+def test_a_socket_whose_path_is_as_long_as_it_may_be_is_served(tmp_path):
+    write(tmp_path / "index.html", b"home\n")
+    name = "x" * 107  # in its directory: the path of a temporary one is long itself
+    with serving(
+        tmp_path, "--listen", f"unix:{name}", cwd=tmp_path, environment={"PYTHONPATH": str(CHECKOUT)}
+    ):
+        assert (tmp_path / name).is_socket()
+    assert not (tmp_path / name).exists()
+
+
 def test_a_socket_that_was_made_before_the_fault_is_taken_back(tmp_path):
     name = tmp_path / "socket"
     refused(str(tmp_path), "--listen", f"unix:{name}", "--memory", "99999999G")

@@ -76,3 +76,10 @@ def test_what_is_no_http_url_is_not_asked(url):
     told = headrace("healthcheck", url)
     assert told.returncode == 1
     assert "not an http URL" in told.stderr
+
+
+@pytest.mark.parametrize("listen", ["nonsense:port", ""])
+def test_a_listener_that_is_none_is_said_in_one_sentence(listen):
+    told = headrace("healthcheck", environment={"HEADRACE_LISTEN": listen})
+    said = f"{listen!r} is not ADDR:PORT or unix:PATH, such as 127.0.0.1:8080 or [::]:8080"
+    assert (told.returncode, told.stderr) == (1, f"headrace: no answer: {said}\n")
