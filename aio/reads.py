@@ -25,6 +25,7 @@ READ_QUOTA = 64  # reads in flight: far below the 128-256 requests a device queu
 THREAD_QUOTA = 2 * READERS  # the same by threads: as many running as waiting
 TURN_STREAMS = 16  # of those in line, in one turn of the caller's
 SLOT_SHARE = 2  # reads in flight hold at most one in two slots
+SPARE_SHARE = 4  # with one in so many of these in use there is room for whoever may come
 RUN = int(lib.SLOTS_PER_READ)
 
 NATIVE = int(lib.READ_NATIVE)
@@ -75,6 +76,11 @@ class Reads:
     def waiting(self) -> int:
         """How many stand in line."""
         return len(self._line)
+
+    @property
+    def spare(self) -> bool:
+        """Whether the disk and the memory for its reads have little to do."""
+        return not self._line and SPARE_SHARE * self.slots_in_flight < self.slot_quota
 
     # --- for streams ---
 

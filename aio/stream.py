@@ -1,9 +1,10 @@
 """A range of a file as bytes in memory, one block after the other.
 
-At most two runs of slots are held: the one being sent and the one ahead. A
-run is one slot at first and doubles each time that its reader has had to wait
-for the disk, so that only who keeps up gets long reads; it is halved when the
-disk has been ahead of the reader for two runs. A reader that takes nothing at
+Two runs of slots are held: the one being sent and the one ahead. A run is one
+slot at first and doubles each time that its reader has had to wait for the
+disk, so that only who keeps up gets long reads; it is halved when the disk has
+been ahead of the reader for two runs. A reader that still has to wait gets
+more runs ahead, as long as nobody else wants anything of the disk. A reader that takes nothing at
 all loses its slots to others who wait for one, and has the bytes read again.
 """
 
@@ -21,6 +22,7 @@ from aio.window import window
 if TYPE_CHECKING:
     from aio.reads import Reads
 
+MOST_AHEAD = 4  # runs, for a reader that has a disk to itself
 EASY_RUNS = 2  # so many runs that were there before the reader was
 
 
@@ -64,8 +66,8 @@ class BlockStream:
     """Ask view(); say advance(n) when n bytes of it are gone; close() when done, early or not."""
 
     __slots__ = (
-        "_asked", "_easy", "_end", "_file", "_held", "_lost", "_position", "_reads", "_run", "_starved",
-        "brief", "closed", "wake",
+        "_ahead", "_asked", "_easy", "_end", "_file", "_held", "_lost", "_position", "_reads", "_run",
+        "_starved", "brief", "closed", "wake",
     )  # fmt: skip
 
     def __init__(self, reads: Reads, file: File, offset: int, length: int, wake: Callable[[], None]) -> None:
@@ -77,6 +79,7 @@ class BlockStream:
         self._asked = offset  # up to here bytes are held, or on their way
         self._held: deque[Held] = deque()
         self._run = 1
+        self._ahead = 1  # runs
         self._starved = False
         self._easy = 0  # blocks since the reader had to wait that were followed by all that was asked for
         self._lost = False  # what was held has been given to others
@@ -120,7 +123,7 @@ class BlockStream:
             self._held.popleft()
             self._reads.arena.unpin(slot)
             self._keep_pace()
-            if self._asked < self._end and len(self._held) <= self._run:
+            if self._asked < self._end and len(self._held) <= self._run * self._ahead:
                 self._reads.want(self)
 
     def stall(self) -> None:
@@ -130,7 +133,7 @@ class BlockStream:
         """Somebody needs the slots, and the reader takes nothing: it asks anew when it does."""
         self._let_go()
         self._asked = self._position
-        self._run = 1
+        self._run = self._ahead = 1
         self._lost = True
 
     def close(self) -> None:
@@ -152,12 +155,18 @@ class BlockStream:
         if self._starved:
             self._starved = False
             self._easy = 0
-            self._run = min(self._run * 2, self._reads.longest_run)
+            if self._run < self._reads.longest_run:
+                self._run = min(self._run * 2, self._reads.longest_run)
+            else:
+                self._ahead = min(self._ahead + 1, MOST_AHEAD) if self._reads.spare else 1
         elif self._held and self._reads.arena.length(self._held[-1].slot) != READING:
             self._easy += 1
             if self._easy > EASY_RUNS * self._run:
                 self._easy = 0
-                self._run = max(1, self._run // 2)
+                if self._ahead > 1:
+                    self._ahead -= 1
+                else:
+                    self._run = max(1, self._run // 2)
 
     def take_turn(self) -> bool:
         """What comes next, for one that stood in line. False if it must stand there still."""
@@ -172,7 +181,7 @@ class BlockStream:
 
     def reach(self, *, may_read: bool = True) -> bool:
         """Hold what comes next: from memory, or by a read. False if that must wait its turn."""
-        while self._asked < self._end and len(self._held) <= self._run:
+        while self._asked < self._end and len(self._held) <= self._run * self._ahead:
             if self._reads.cached:
                 progress = self._reach_cached(may_read)
             else:

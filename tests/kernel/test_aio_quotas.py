@@ -9,6 +9,7 @@ import pytest
 from aio import BLOCK, File, Opened
 from aio.disk import OPENERS
 from aio.reads import RUN as LONGEST_RUN
+from aio.stream import MOST_AHEAD
 from loadtest import disks
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench, tile
 
@@ -181,17 +182,19 @@ def test_a_reader_in_line_is_called_when_its_block_was_read_for_another(root, ba
 
 
 @pytest.mark.parametrize("backend", EACH_BACKEND)
-def test_a_reader_holds_at_most_two_runs(root, backend):
+@pytest.mark.parametrize(("slot_quota", "runs"), [(4, 2), (1000, 1 + MOST_AHEAD)], ids=["no room", "room"])
+def test_a_reader_holds_two_runs_and_more_only_where_there_is_room(root, backend, slot_quota, runs):
     with (
-        Bench(root, BACKENDS[backend], slots=32) as bench,
+        Bench(root, BACKENDS[backend], slots=64) as bench,
         bench.opened("0") as opened,
         bench.stream(opened.file, 0, SIZE) as stream,
     ):
+        bench.disk.reads.slot_quota = slot_quota
         bench.rest()
         assert bench.service.arena.census().pinned == 2
         for _ in bench.pieces(stream):
             census = bench.service.arena.census()
-            assert census.pinned + census.reading <= 2 * LONGEST_RUN
+            assert census.pinned + census.reading <= runs * LONGEST_RUN
 
 
 def test_jobs_beyond_the_quota_wait_and_checks_go_first(root):
