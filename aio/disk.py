@@ -18,7 +18,7 @@ from aio.file import Facts, Failed, File, Hashed, Listed, Loaded, Look, Opened, 
 from aio.means import Means
 from aio.reads import READ_QUOTA, READERS, Reads
 from aio.records import Records
-from aio.request import LOOK, ONE_BY_ONE, Kind, Lane, Request, facts_of, job_for
+from aio.request import LANE_ORDER, LOOK, ONE_BY_ONE, Kind, Lane, Request, facts_of, job_for
 from aio.service import Service
 from aio.stream import BlockStream, Stream
 
@@ -133,7 +133,7 @@ class Disk:
         """What goes first: what somebody waits for before what takes its time. Nothing gets all
         the threads: of what takes its time only one at once, and of pages all but one, if others
         wait."""
-        for lane in Lane:
+        for lane in LANE_ORDER:
             if not self._queues[lane] or (lane in (Lane.PAGE, Lane.OPEN) and not self._may_open()):
                 continue
             if lane is Lane.PAGE and self._queues[Lane.OPEN] and self._under_way[lane] >= self.job_quota - 1:

@@ -35,6 +35,7 @@ class Lane(IntEnum):
     HASH = 5
 
 
+LANE_ORDER = tuple(Lane)  # to go through an enumeration takes as long as a read costs
 LANES = {
     Kind.CHECK: Lane.CHECK,
     Kind.FOLLOW: Lane.FOLLOW,
