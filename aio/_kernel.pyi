@@ -25,6 +25,7 @@ class Job(Protocol):
     want_digest: int
     load_limit: int
     settle_ns: int
+    keep_after_ns: int
     order: int
     descending: int
     endings: bytes

@@ -107,8 +107,11 @@ class Disk:
         names by now; whether it was another one until then. What does not exist changes nothing."""
         return self._ask(Request(Kind.FOLLOW, path, root, LOOK, done, self._leave))
 
-    def has_settled(self, facts: Facts) -> bool:
-        """Whether a file that was too young for direct I/O when it was opened no longer is."""
+    def has_settled(self, facts: Facts, *, loaded: bool) -> bool:
+        """Whether a file that was too young when it was opened no longer is: for direct I/O, or to
+        be surely what was loaded."""
+        if loaded:
+            return facts.identity.settled(time.time_ns())
         return time.time_ns() - facts.identity.ctime_ns >= self.means.settle_ns
 
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:

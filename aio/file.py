@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from aio.records import Records
 
-KEEP_AFTER_NS = 2_000_000_000  # blocks read sooner after a change may be of either version
+KEEP_AFTER_NS = 2_000_000_000  # what is read sooner after a change may be of either version
 FOR_ALIGNMENT = 4096  # what every device and filesystem accepts
 
 
@@ -50,6 +50,10 @@ class Identity(NamedTuple):
     inode: int
     ctime_ns: int
     size: int
+
+    def settled(self, now_ns: int) -> bool:
+        """Whether what is read now is surely of this version and no other."""
+        return now_ns - self.ctime_ns >= KEEP_AFTER_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +150,4 @@ class File:
 
     def settled(self, now_ns: int) -> bool:
         """Whether a block read now is surely of this version and no other."""
-        return now_ns - self.identity.ctime_ns >= KEEP_AFTER_NS
+        return self.identity.settled(now_ns)

@@ -35,9 +35,21 @@ static void warm_extents(int fd)
     (void)lseek(fd, 0, SEEK_HOLE);
 }
 
-static enum why_buffered make_direct(int fd, struct job *job, int64_t align)
+static int64_t wall_clock(void)
 {
     struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static bool is_young(const struct job *job, int64_t now, int64_t within)
+{
+    int64_t age = now - job->facts.ctime_ns;
+    return age < within && -age < within;
+}
+
+static enum why_buffered make_direct(int fd, struct job *job, int64_t align)
+{
     int flags = fcntl(fd, F_GETFL);
 
     if (!job->want_direct)
@@ -46,9 +58,7 @@ static enum why_buffered make_direct(int fd, struct job *job, int64_t align)
         return BUFFERED_REFUSED;
     /* A file that was just written has pages to be written back, for which a
      * direct read waits; and it is in the page cache anyway. */
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t age = now.tv_sec * 1000000000LL + now.tv_nsec - job->facts.ctime_ns;
-    if (age < job->settle_ns && -age < job->settle_ns)
+    if (is_young(job, wall_clock(), job->settle_ns))
         return BUFFERED_YOUNG;
     /* O_NOATIME spares the read an update of the inode, but is the owner's. */
     if (fcntl(fd, F_SETFL, flags | O_DIRECT | O_NOATIME) < 0
@@ -84,6 +94,7 @@ static int64_t read_whole(int fd, char *to, size_t size, int64_t offset)
  * after the read agree, or we read again. */
 static int64_t load(int fd, struct job *job)
 {
+    int64_t begun = wall_clock();
     for (int i = 0; i < LOAD_TRIES; i++) {
         struct facts before = job->facts;
         char *content = malloc(before.size + 1);
@@ -100,6 +111,8 @@ static int64_t load(int fd, struct job *job)
             && before.ctime_ns == job->facts.ctime_ns) {
             job->content = content;
             job->content_size = before.size;
+            job->facts.why_buffered =
+                is_young(job, begun, job->keep_after_ns) ? BUFFERED_YOUNG : DIRECT;
             if (job->want_digest) {
                 struct digest digest;
                 digest_begin(&digest);

@@ -28,7 +28,9 @@ struct group;
 /* What is known of a file from the moment it was opened. Times are
  * nanoseconds since the epoch. `offset_align` is what direct I/O wants of
  * offsets and lengths, in bytes; 0 means that this file is read buffered.
- * `why_buffered` says why, as one of the BUFFERED_* reasons. `siblings` has a
+ * `why_buffered` says why, as one of the BUFFERED_* reasons; of what was read
+ * whole, BUFFERED_YOUNG if it may since have changed again within the grain
+ * of its ctime. `siblings` has a
  * bit for each of the job's endings, from the lowest. */
 struct facts {
     uint64_t device, inode, size;
@@ -61,6 +63,7 @@ struct job {
     uint32_t want_digest;   /* 1: also of what is read whole */
     uint32_t load_limit;    /* a file of at most so many bytes is read whole */
     int64_t settle_ns;      /* a file whose ctime is younger is read buffered */
+    int64_t keep_after_ns;  /* one read whole is BUFFERED_YOUNG if its ctime is younger */
     uint32_t order, descending;  /* of a list: directories first, then so */
     char endings[64];       /* of siblings: each ends in NUL, the last one in two */
 

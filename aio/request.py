@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from aio._kernel import ffi, lib
-from aio.file import Facts, Identity, Look, Way
+from aio.file import KEEP_AFTER_NS, Facts, Identity, Look, Way
 
 if TYPE_CHECKING:
     from aio._kernel import Job
@@ -85,6 +85,7 @@ def job_for(request: Request, *, direct: bool, settle_ns: int) -> Job:
     job.want_direct = direct
     job.want_digest = look.digest
     job.settle_ns = settle_ns
+    job.keep_after_ns = KEEP_AFTER_NS
     job.endings = b"".join(ending + b"\0" for ending in look.endings)
     key, job.descending = request.order
     job.order = ORDERS[key]

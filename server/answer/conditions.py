@@ -9,7 +9,10 @@ from enum import Enum, auto
 
 from server.answer.dates import parse_date
 
-ENTITY_TAG = re.compile(rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+TAG = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+ENTITY_TAG = re.compile(TAG)
+# Section 5.6.1.2: a list, whose elements may be empty.
+ENTITY_TAGS = re.compile(rb"(?:[ \t]*,)*[ \t]*" + TAG + rb"[ \t]*(?:,[ \t]*(?:" + TAG + rb"[ \t]*)?)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,10 @@ def range_applies(fields: Mapping[bytes, bytes], validators: Validators, now: in
 
 
 def _listed(header: bytes, etag: bytes | None, *, weakly: bool) -> bool:
+    """What is neither `*` nor a list of tags lists none: If-Match fails, If-None-Match does not."""
     if header.strip() == b"*":
         return True
-    if etag is None:
+    if etag is None or not ENTITY_TAGS.fullmatch(header):
         return False
     tags = ENTITY_TAG.findall(header)
     if weakly:

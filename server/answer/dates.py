@@ -33,7 +33,7 @@ def http_date(seconds: int) -> bytes:
 
 def parse_date(value: bytes, now: int) -> int | None:
     """Seconds since the epoch, from any of the three forms; None if it is none of them. Two digits
-    of a year that would be more than 50 years after `now` are of the century before."""
+    of a year are of the century before if the moment would be more than 50 years after `now`."""
     for form in FORMS:
         if match := form.fullmatch(value):
             return _seconds(match, now)
@@ -43,12 +43,12 @@ def parse_date(value: bytes, now: int) -> int | None:
 def _seconds(match: re.Match[bytes], now: int) -> int | None:
     year, day = int(match["year"]), int(match["day"])
     month = MONTHS.index(match["month"]) + 1
-    if len(match["year"]) == 2:
-        this_year = datetime.fromtimestamp(now, UTC).year
-        year += this_year - this_year % 100
-        if year > this_year + HALF_A_CENTURY:
-            year -= 100
     hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
+    if len(match["year"]) == 2:
+        this_year, *others = datetime.fromtimestamp(now, UTC).timetuple()[:6]
+        year += this_year - this_year % 100
+        if (year, month, day, hour, minute, second) > (this_year + HALF_A_CENTURY, *others):
+            year -= 100
     leap = second == 60  # the second before the next minute
     try:
         moment = datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC) + timedelta(seconds=leap)

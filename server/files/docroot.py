@@ -21,17 +21,15 @@ from http import HTTPStatus
 from itertools import islice
 
 from aio import Disk, Facts, Failed, Hashed, Listed, Loaded, Look, Opened, Way
-from server.answer.caching import default_cache_control
 from server.answer.found import Found, Inventory, Missing, Representation
-from server.answer.negotiation import CODINGS
-from server.answer.types import content_type
 from server.files.content import Contents
 from server.files.entry import UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
+from server.files.looks import Looks
 from server.files.mounts import Mounts
 from server.files.root import Root
-from server.files.tags import Digests, validators, wants_digest
-from server.files.terms import Looks, Terms
+from server.files.tags import Digests, is_provisional, wants_digest
+from server.files.terms import Terms
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
@@ -64,7 +62,6 @@ class Docroot:
         self._contents = contents
         self._digests = digests
         self._terms = terms
-        self._types = dict(terms.types)
         self._looks = Looks(terms)
         self._loop = loop
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
@@ -227,34 +224,32 @@ class Docroot:
         digest = b""
         if wants_digest(facts, self._terms.etag):
             digest = self._digests.of(facts.identity)
-            if not digest and entry.file is not None and self._digests.begin(facts.identity):
+            settled = facts.identity.settled(time.time_ns())  # or the digest would be of either version
+            if not digest and settled and self._digests.begin(facts.identity):
                 entry.disk.hash(
                     self._root.fd,
                     entry.path,
                     lambda outcome: self._hashed(entry, facts, outcome),
                     self._look_at(entry),
                 )
-        kind = content_type(entry.path, self._types)
-        return Representation(
-            facts.size,
-            validators(facts, self._terms.etag, digest, time.time()),
-            kind,
-            default_cache_control(self._terms.prefix + entry.path, kind),
-            tuple(coding.name for bit, coding in enumerate(CODINGS) if facts.siblings >> bit & 1),
-        )
+        return self._terms.represent(entry.path, facts, digest, time.time())
 
     def _hashed(self, entry: Entry, asked: Facts, outcome: Hashed | Failed) -> None:
         self._digests.end(asked.identity)
         if isinstance(outcome, Failed):
-            return  # it has no tag until it is opened again
+            if outcome.errno not in UNAVAILABLE:  # else it is of the moment, and tried again
+                self._digests.learn(asked.identity, b"")
+            return
         self._digests.learn(outcome.facts.identity, outcome.digest)
         if entry.facts is not None and entry.facts.identity == outcome.facts.identity:
             self._say_anew(entry)
 
     def _say_anew(self, entry: Entry) -> None:
-        """The bytes are the same, but not what is said of them."""
-        entry.found = self._represent(entry)
-        entry.ready.clear()
+        """The bytes are the same, but perhaps not what is said of them."""
+        said = self._represent(entry)
+        if said != entry.found:
+            entry.found = said
+            entry.ready.clear()
 
     # --- checking ---
 
@@ -286,15 +281,14 @@ class Docroot:
             else:
                 self._confirm(entry)
             return
-        if known.way is Way.BUFFERED_YOUNG and entry.disk.has_settled(known):
+        loaded = entry.content is not None
+        if known.way is Way.BUFFERED_YOUNG and entry.disk.has_settled(known, loaded=loaded):
             self._open(entry, self._reopened)
             return
         found = entry.found
         assert isinstance(found, Representation)
-        if facts.siblings != known.siblings:
+        if facts.siblings != known.siblings or is_provisional(known, self._terms.etag, found.validators):
             entry.facts = replace(known, siblings=facts.siblings)
-            self._say_anew(entry)
-        elif (found.validators.etag or b"").startswith(b"W/"):
             self._say_anew(entry)
         self._confirm(entry)
 

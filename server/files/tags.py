@@ -3,6 +3,9 @@
 By default the tag is made of the file's size and mtime. Images and reproducible builds give
 every file the same mtime, long ago: a date like that tells nothing, and would give a false 304
 after the next deploy. Such files get a tag of their content and no date.
+
+A file that may change again within the grain of its mtime is young: its tag is weak, and it has
+no date yet, for that would be as weak and cannot say so (RFC 9110 sections 8.8.1 and 8.8.2.2).
 """
 
 from __future__ import annotations
@@ -29,8 +32,8 @@ class Digests:
         return self._known.get(identity, b"")
 
     def begin(self, identity: Identity) -> bool:
-        """Whether it is to be computed now, because nobody does so already."""
-        if identity in self._under_way:
+        """Whether it is to be computed now, because nobody does so already, or has failed to."""
+        if identity in self._under_way or identity in self._known:
             return False
         self._under_way.add(identity)
         return True
@@ -39,6 +42,7 @@ class Digests:
         self._under_way.discard(identity)
 
     def learn(self, identity: Identity, digest: bytes) -> None:
+        """No digest: there will be none, as the file cannot be read to its end."""
         self._known[identity] = digest
         self._known.move_to_end(identity)
         if len(self._known) > MOST_DIGESTS:
@@ -51,18 +55,23 @@ def wants_digest(facts: Facts, etag: str) -> bool:
 
 
 def validators(facts: Facts, etag: str, digest: bytes, now: float) -> Validators:
-    """`etag` is how the site wants its tags: "mtime", "content" or "none". A tag of the mtime is
-    weak as long as the file could change again without a new one (RFC 9110 section 8.8.1); a
-    date that is still to come is not told (section 8.8.2.1)."""
-    seconds = facts.mtime_ns // 1_000_000_000
-    modified = None if _is_timeless(facts) or seconds > now else seconds
+    """`etag` is how the site wants its tags: "mtime", "content" or "none". A date that is still to
+    come is not told either (RFC 9110 section 8.8.2.1)."""
+    young = now - facts.mtime_ns / 1e9 < YOUNG_SECONDS
+    modified = None if _is_timeless(facts) or young else facts.mtime_ns // 1_000_000_000
     tag: bytes | None = None
     if wants_digest(facts, etag):
         tag = b'"%s"' % digest.hex().encode() if digest else None
     elif etag == "mtime":
-        weak = b"W/" if now - facts.mtime_ns / 1e9 < YOUNG_SECONDS else b""
-        tag = b'%s"%x-%x"' % (weak, facts.mtime_ns, facts.size)
+        tag = b'%s"%x-%x"' % (b"W/" if young else b"", facts.mtime_ns, facts.size)
     return Validators(tag, modified)
+
+
+def is_provisional(facts: Facts, etag: str, said: Validators) -> bool:
+    """Whether more may be said of the same version later."""
+    if said.etag is None and wants_digest(facts, etag):
+        return True
+    return said.modified is None and not _is_timeless(facts)
 
 
 def _is_timeless(facts: Facts) -> bool:

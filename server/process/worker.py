@@ -193,7 +193,7 @@ class Worker:
             Links[site.symlinks.upper()],
             prefix + b"/" if prefix else b"",
             site.habits.dotfiles,
-            tuple(site.types.items()),
+            site.types,
             with_compressed(private),
         )
         return Docroot(

@@ -109,7 +109,7 @@ class Connection:
     def expire(self) -> None:
         """The deadline has passed."""
         if self._phase is Phase.OPEN and self.idle and not self._inbox.empty:
-            self._refuse(Refusal(HTTPStatus.REQUEST_TIMEOUT, "the head took too long"))
+            self._refuse(self._inbox.too_slow())
         else:
             self.drop()
 

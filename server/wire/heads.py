@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import AddressValueError, IPv6Address
 
 import h11
 
@@ -21,14 +23,20 @@ from server.answer.plan import KNOWN_METHODS
 MOST_BYTES = 16 * 1024  # of a head
 MOST_LINE_BYTES = 8 * 1024  # of a request line: RFC 9112 section 3 recommends at least 8000
 MOST_FIELDS = 100
+EXPECTED = frozenset((b"100-continue", b""))
+HOSTS_KNOWN = 128  # a site has few
 
+END = b"\r\n\r\n"
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# A control character, or what ends a line elsewhere: the last byte of it is the one that shows it.
+ODD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 LENGTH = re.compile(rb"\r\ncontent-length:[^\r]*", re.IGNORECASE)
 FOLDED = re.compile(rb"\r\n[ \t]")
 # RFC 3986 section 3.2.2: a name or an IPv4 address, or an IP literal; and a port.
 AUTHORITY = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d*)?"
+    rb"(?:\[([0-9A-Fa-f:.]+)\]|\[v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::\d*)?"
 )
+ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 DATE_PLACE = b"Date: ?"
 
 
@@ -68,24 +76,47 @@ class Refusal:
         """None that could be believed."""
         return {}
 
+    def of(self, head: bytes) -> Refusal:
+        """Of this head, or of what has come of it."""
+        # RFC 9110 section 9.3.2: whatever is wrong with it, who asks with HEAD is sent no content.
+        method = b"HEAD" if head.startswith(b"HEAD ") else self.method
+        return replace(self, method=method, line=head.partition(b"\r\n")[0])
+
+
+def fault_of(head: bytes) -> Refusal | None:
+    """What is wrong with the bytes of a head, whole or not. What comes first in them decides, so
+    that it is the same however they come."""
+    lines = head.count(b"\r\n")
+    odd = None
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or CONTROL.search(head):
+        odd = ODD.search(head)
+    at = odd.end() - 1 if odd else len(head)
+    line = head.find(b"\r\n") if lines else len(head) - head.endswith(b"\r")
+    if line > MOST_LINE_BYTES < at:
+        return Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
+    if len(head) > MOST_BYTES < at and len(head) - _ending(head) > MOST_BYTES:
+        return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long")
+    if odd:
+        return Refusal(HTTPStatus.BAD_REQUEST, "a control character, or a bare CR or LF")
+    return None
+
+
+def _ending(head: bytes) -> int:
+    """How much at its end is, or may become, the end of the head."""
+    return next(n for n in range(len(END), -1, -1) if head.endswith(END[:n]))
+
 
 def verdict(head: bytes) -> Request | Refusal:
     """Judges one head, which ends with its empty line."""
     judged = _judge(head)
-    if isinstance(judged, Refusal):
-        return replace(judged, line=head.partition(b"\r\n")[0])
-    return judged
+    return judged.of(head) if isinstance(judged, Refusal) else judged
 
 
 def _judge(head: bytes) -> Request | Refusal:
-    if head.count(b"\n") != head.count(b"\r\n") or head.count(b"\r") != head.count(b"\r\n"):
-        return Refusal(HTTPStatus.BAD_REQUEST, "a line ends in a bare CR or LF")
+    if refusal := fault_of(head):
+        return refusal
     if FOLDED.search(head):
         return Refusal(HTTPStatus.BAD_REQUEST, "a folded field line")
-    if CONTROL.search(head):
-        return Refusal(HTTPStatus.BAD_REQUEST, "a control character")
-    if head.index(b"\r\n") > MOST_LINE_BYTES:
-        return Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
     if head.count(b"\r\n") > MOST_FIELDS + 2:
         return Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many fields")
     lengths = LENGTH.findall(head)  # h11 makes one of those that are alike
@@ -108,31 +139,48 @@ def _judge(head: bytes) -> Request | Refusal:
 def _understand(event: h11.Request) -> Request | Refusal:
     """What h11 leaves to whoever uses it."""
     method = bytes(event.method)
-    if event.http_version not in (b"1.0", b"1.1"):
-        return Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and 1.1", method)
+    version = event.http_version
+    if not version.startswith(b"1."):
+        return Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1", method)
     fields: dict[bytes, bytes] = {}
     for name, value in event.headers:
         fields[name] = fields[name] + b", " + value if name in fields else value
-    if refusal := _body_refusal(method, event.http_version, event.headers, fields):
+    if refusal := _body_refusal(method, version, event.headers, fields):
         return refusal
+    # RFC 9110 section 2.5: a later minor version is treated as the last one that is known. h11
+    # asks for a Host in 1.1 only.
+    if version != b"1.0" and b"host" not in fields:
+        return Refusal(HTTPStatus.BAD_REQUEST, "no Host", method)
     target, host = bytes(event.target), fields.get(b"host", b"")
-    if target[:7].lower() in (b"http://", b"https:/"):
-        # RFC 9112 section 3.2.2: the authority of an absolute-form replaces Host.
-        host, slash, path = target.partition(b"://")[2].partition(b"/")
-        if not slash and b"?" in host:
-            return Refusal(HTTPStatus.BAD_REQUEST, "an absolute target without a path", method)
-        target = slash + path or b"/"
-        if not host:
-            return Refusal(HTTPStatus.BAD_REQUEST, "an absolute target without a host", method)
-    if not AUTHORITY.fullmatch(host) or not AUTHORITY.fullmatch(fields.get(b"host", b"")):
+    if host and not _is_authority(host):
         return Refusal(HTTPStatus.BAD_REQUEST, "not a host", method)
+    if absolute := ABSOLUTE.fullmatch(target):
+        # RFC 9112 section 3.2.2: the authority of an absolute-form replaces Host. RFC 9110 section
+        # 4.2.1: one without a host is invalid; section 4.2.3: an empty path is the root.
+        host, target = absolute[1], absolute[2]
+        if not _is_authority(host):
+            return Refusal(HTTPStatus.BAD_REQUEST, "not a host in the target", method)
+        if not target.startswith(b"/"):
+            target = b"/" + target
     if method in KNOWN_METHODS - {b"CONNECT"} and not (
         target.startswith(b"/") or (target == b"*" and method == b"OPTIONS")
     ):
         return Refusal(HTTPStatus.BAD_REQUEST, "not a request target", method)
     if b"#" in target:
         return Refusal(HTTPStatus.BAD_REQUEST, "a fragment in a request target", method)
-    return Request(method, target, host, event.http_version, fields, _keep_alive(event.http_version, fields))
+    return Request(method, target, host, version, fields, _keep_alive(version, fields))
+
+
+@lru_cache(HOSTS_KNOWN)
+def _is_authority(host: bytes) -> bool:
+    match = AUTHORITY.fullmatch(host)
+    if match is None or match[1] is None:
+        return match is not None
+    try:
+        IPv6Address(match[1].decode())
+    except AddressValueError:
+        return False
+    return True
 
 
 def _body_refusal(
@@ -141,10 +189,9 @@ def _body_refusal(
     """No request for a file has a body, and none is ever read as the next request."""
     lengths = [value for name, value in headers.raw_items() if name.lower() == b"content-length"]
     coding = fields.get(b"transfer-encoding")
-    expect = fields.get(b"expect")
     if coding is not None and (lengths or version == b"1.0"):
         return Refusal(HTTPStatus.BAD_REQUEST, "Transfer-Encoding where it cannot be", method)
-    if expect is not None and expect.strip().lower() != b"100-continue":
+    if b"expect" in fields and not EXPECTED.issuperset(_tokens(fields[b"expect"])):
         return Refusal(HTTPStatus.EXPECTATION_FAILED, "an unknown expectation", method)
     if method not in (b"GET", b"HEAD", b"OPTIONS"):
         return None  # refused for its method, and closed: see Connection
@@ -154,10 +201,15 @@ def _body_refusal(
 
 
 def _keep_alive(version: bytes, fields: Mapping[bytes, bytes]) -> bool:
-    tokens = [token.strip().lower() for token in fields.get(b"connection", b"").split(b",")]
+    tokens = _tokens(fields.get(b"connection", b""))
     if version == b"1.0":
         return b"keep-alive" in tokens and b"close" not in tokens
     return b"close" not in tokens
+
+
+def _tokens(value: bytes) -> list[bytes]:
+    """Those of a list, in lower case. Empty elements are allowed (RFC 9110 section 5.6.1.2)."""
+    return [token.strip().lower() for token in value.split(b",")]
 
 
 class Head:

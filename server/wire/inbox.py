@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-from server.wire.heads import CONTROL, MOST_BYTES, MOST_LINE_BYTES, Refusal
+from server.wire.heads import END, MOST_BYTES, Refusal, fault_of
 
-END = b"\r\n\r\n"
 EMPTY_LINES = re.compile(rb"(?:\r\n)+")
-ENDS_BARELY = re.compile(rb"\n\r?\n")
 SHOWN_BYTES = 200  # of a request line that is refused, in the log
 
 
@@ -46,14 +44,10 @@ class Inbox:
         if end and len(head) <= MOST_BYTES:
             self._bytes = rest
             return head + end
-        so_far = head.rstrip(b"\r\n")  # what may be the beginning of its end does not count
-        if len(so_far.partition(b"\r\n")[0]) > MOST_LINE_BYTES:
-            return self._refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
-        if len(so_far) > MOST_BYTES:
-            return self._refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long")
-        if CONTROL.search(head) or ENDS_BARELY.search(head):
-            return self._refusal(HTTPStatus.BAD_REQUEST, "this is not HTTP/1")
-        return None
+        fault = fault_of(head + end)
+        return None if fault is None else fault.of(self._bytes[:SHOWN_BYTES])
 
-    def _refusal(self, status: HTTPStatus, why: str) -> Refusal:
-        return Refusal(status, why, line=self._bytes.partition(b"\r\n")[0][:SHOWN_BYTES])
+    def too_slow(self) -> Refusal:
+        """What has come of a head, and no more does."""
+        refusal = Refusal(HTTPStatus.REQUEST_TIMEOUT, "the head took too long")
+        return refusal.of(self._bytes[:SHOWN_BYTES])

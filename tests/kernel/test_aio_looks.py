@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened
+from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened, Way
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench
 
 ENDINGS = (b".zst", b".br", b".gz")
@@ -127,6 +127,21 @@ def test_siblings_are_files_that_are_not_older(tmp_path, backend):
         assert isinstance(opened, Opened)
         assert opened.facts.siblings == 0b110
         opened.file.release()
+
+
+# --- age ---
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_what_was_loaded_soon_after_it_changed_is_said_to_be_young(tmp_path, backend, monkeypatch):
+    (tmp_path / "file").write_bytes(b"x")
+    look = Look(load_limit=100)
+    with Bench(tmp_path, BACKENDS[backend]) as bench:
+        for keep_after_ns, way in ((0, Way.DIRECT), (3600 * 10**9, Way.BUFFERED_YOUNG)):
+            monkeypatch.setattr("aio.request.KEEP_AFTER_NS", keep_after_ns)
+            found = told(bench, bench.disk.open, bench.root, b"file", look)
+            assert isinstance(found, Loaded)
+            assert found.facts.way is way
 
 
 # --- digests (RFC 7693) ---

@@ -33,6 +33,8 @@ PROCEED, NOT_MODIFIED, FAILED = Verdict.PROCEED, Verdict.NOT_MODIFIED, Verdict.F
         ({b"if-match": b'"v1"'}, WEAK, FAILED),
         ({b"if-match": b""}, STRONG, FAILED),
         ({b"if-match": b"v1"}, STRONG, FAILED),
+        ({b"if-match": b'"v2" "v1"'}, STRONG, FAILED),  # no list
+        ({b"if-match": b'*, "v1"'}, STRONG, FAILED),
         # 13.1.2 If-None-Match, by weak comparison
         ({b"if-none-match": b'"v1"'}, STRONG, NOT_MODIFIED),
         ({b"if-none-match": b'W/"v1"'}, STRONG, NOT_MODIFIED),
@@ -47,6 +49,14 @@ PROCEED, NOT_MODIFIED, FAILED = Verdict.PROCEED, Verdict.NOT_MODIFIED, Verdict.F
         ({b"if-none-match": b'"a,b", "v1"'}, STRONG, NOT_MODIFIED),  # a comma may be in a tag
         ({b"if-none-match": b'"a, "'}, STRONG, PROCEED),
         ({b"if-none-match": b""}, STRONG, PROCEED),
+        ({b"if-none-match": b'"v2" "v1"'}, STRONG, PROCEED),  # no list: tags nobody can have meant
+        ({b"if-none-match": b'"v1" "v2"'}, STRONG, PROCEED),
+        ({b"if-none-match": b'"v1";x'}, STRONG, PROCEED),
+        ({b"if-none-match": b'v2, "v1"'}, STRONG, PROCEED),
+        ({b"if-none-match": b'*, "v1"'}, STRONG, PROCEED),
+        ({b"if-none-match": b'w/"v1"'}, STRONG, PROCEED),  # 8.8.3: W has case
+        ({b"if-none-match": b', ,"v2",, "v1" ,'}, STRONG, NOT_MODIFIED),  # 5.6.1.2: empty elements
+        ({b"if-none-match": b'"v2","v1"'}, STRONG, NOT_MODIFIED),
         # 13.1.3 If-Modified-Since
         ({b"if-modified-since": THEN}, STRONG, NOT_MODIFIED),
         ({b"if-modified-since": AFTER}, STRONG, NOT_MODIFIED),

@@ -64,6 +64,26 @@ def test_two_digits_of_a_year_are_never_more_than_fifty_years_ahead(year, full):
     assert long == parse_date(b"Mon, 05 Jul %d 12:00:00 GMT" % full, NOW)
 
 
+@pytest.mark.parametrize(
+    ("moment", "full"),
+    [
+        (b"23-Nov-76 03:36:28", 2076),  # fifty years after NOW, to the second
+        (b"23-Nov-76 03:36:29", 1976),
+        (b"23-Nov-76 03:37:00", 1976),
+        (b"22-Nov-76 23:59:59", 2076),
+        (b"24-Nov-76 00:00:00", 1976),
+        (b"01-Dec-76 00:00:00", 1976),
+        (b"31-Oct-76 23:59:59", 2076),
+    ],
+)
+def test_fifty_years_are_counted_to_the_second(moment, full):
+    """RFC 9110 section 5.6.7: a timestamp that appears to be more than 50 years in the future."""
+    assert http_date(NOW) == b"Mon, 23 Nov 2026 03:36:28 GMT"
+    assert http_date(parse_date(b"Monday, %b GMT" % moment, NOW)) == http_date(
+        parse_date(b"Mon, %b %d %b GMT" % (moment[:6].replace(b"-", b" "), full, moment[10:]), NOW)
+    )
+
+
 def test_a_leap_second_is_the_second_before_the_next_minute():
     assert parse_date(b"Fri, 30 Jun 2012 23:59:60 GMT", NOW) == parse_date(
         b"Sun, 01 Jul 2012 00:00:00 GMT", NOW

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.wire.heads import MOST_BYTES, MOST_FIELDS, MOST_LINE_BYTES, Head, Refusal, Request, verdict
+from server.wire.heads import (
+    MOST_BYTES,
+    MOST_FIELDS,
+    MOST_LINE_BYTES,
+    Head,
+    Refusal,
+    Request,
+    fault_of,
+    verdict,
+)
 
 BYTES = st.one_of(
     st.binary(max_size=80), st.text("GET /:\r\n\t HTP1.0hostab\x00", max_size=80).map(str.encode)
@@ -37,9 +46,8 @@ def head(first: bytes = b"GET / HTTP/1.1", *fields: bytes, host: bytes = b"Host:
         (400, "a space in the target", head(b"GET /a b HTTP/1.1")),
         (400, "TLS", b"\x16\x03\x01\x02\x00\r\n\r\n"),
         (400, "nothing", b"\r\n\r\n"),
-        # Section 2.3: versions
+        # Section 2.3, and RFC 9110 section 2.5: versions
         (505, "HTTP/0.9", head(b"GET / HTTP/0.9")),
-        (505, "HTTP/1.2", head(b"GET / HTTP/1.2")),
         (505, "HTTP/2.0", head(b"GET / HTTP/2.0")),
         (505, "the preface of HTTP/2", head(b"PRI * HTTP/2.0", host=b"")),
         # Section 3.2: the target
@@ -49,7 +57,11 @@ def head(first: bytes = b"GET / HTTP/1.1", *fields: bytes, host: bytes = b"Host:
         (400, "another scheme", head(b"GET ftp://a/ HTTP/1.1")),
         (400, "absolute-form without a host", head(b"GET http:///a HTTP/1.1")),
         (400, "absolute-form with user information", head(b"GET http://u:p@a/ HTTP/1.1")),
-        (400, "absolute-form with a query for a path", head(b"GET http://a?b HTTP/1.1")),
+        (400, "absolute-form with a port alone, RFC 9110 section 4.2.1", head(b"GET http://:80/ HTTP/1.1")),
+        (400, "absolute-form with a query alone", head(b"GET http://?b HTTP/1.1")),
+        (400, "absolute-form with one slash", head(b"GET http:/a/b HTTP/1.1")),
+        (400, "absolute-form with a fragment for a path", head(b"GET http://a#b HTTP/1.1")),
+        (400, "absolute-form with a bad IP literal", head(b"GET http://[1]/ HTTP/1.1")),
         (400, "absolute-form with a fragment", head(b"GET http://a/#b HTTP/1.1")),
         (400, "authority-form for GET", head(b"GET a:80 HTTP/1.1")),
         (414, "a request line too long", head(b"GET /%b HTTP/1.1" % (b"a" * MOST_LINE_BYTES))),
@@ -62,7 +74,19 @@ def head(first: bytes = b"GET / HTTP/1.1", *fields: bytes, host: bytes = b"Host:
         (400, "a Host with user information", head(host=b"Host: u@a")),
         (400, "a Host with a path", head(host=b"Host: a/b")),
         (400, "a Host with a port that is none", head(host=b"Host: a:b")),
-        (400, "a Host with a bad IP literal", head(host=b"Host: [::1")),
+        (400, "a Host with a port alone", head(host=b"Host: :80")),
+        (400, "a Host with an open IP literal", head(host=b"Host: [::1")),
+        # RFC 3986 section 3.2.2: what is in brackets is an IPv6 address
+        (400, "one group", head(host=b"Host: [1]")),
+        (400, "three colons", head(host=b"Host: [:::]")),
+        (400, "dots", head(host=b"Host: [...]")),
+        (400, "five digits", head(host=b"Host: [12345::1]:80")),
+        (400, "nine groups", head(host=b"Host: [1:2:3:4:5:6:7:8:9]")),
+        (400, "a bad IPv4 address in it", head(host=b"Host: [::256.1.1.1]")),
+        (400, "an IPv4 address", head(host=b"Host: [127.0.0.1]")),
+        (400, "a zone", head(host=b"Host: [fe80::1%25eth0]")),
+        (400, "an IPv6 address without brackets", head(host=b"Host: ::1")),
+        (400, "no Host with 1.2, RFC 9110 section 2.5", head(b"GET / HTTP/1.2", host=b"")),
         (400, "a bad Host behind absolute-form", head(b"GET http://a/ HTTP/1.1", host=b"Host: a/b")),
         # Section 5: fields
         (400, "a space before the colon", head(host=b"Host : a")),
@@ -116,6 +140,11 @@ def head(first: bytes = b"GET / HTTP/1.1", *fields: bytes, host: bytes = b"Host:
             "a body that waits to be asked for",
             head(b"GET / HTTP/1.1", b"Content-Length: 1", b"Expect: 100-continue"),
         ),
+        (
+            400,
+            "both lengths, with 1.2",
+            head(b"GET / HTTP/1.2", b"Content-Length: 0", b"Transfer-Encoding: chunked"),
+        ),
         (413, "a body for HEAD", head(b"HEAD / HTTP/1.1", b"Content-Length: 1")),
         # RFC 9110 section 10.1.1
         (417, "an unknown expectation", head(b"GET / HTTP/1.1", b"Expect: tea")),
@@ -141,12 +170,20 @@ def test_a_head_that_could_mean_two_things_is_refused(status, why, bytes_):
         (head(b"GET https://b HTTP/1.1"), b"GET", b"/", b"b"),
         (head(host=b"Host:"), b"GET", b"/", b""),
         (head(host=b"hOsT:\ta:8080 "), b"GET", b"/", b"a:8080"),
+        (head(b"GET http://b?c=/d HTTP/1.1"), b"GET", b"/?c=/d", b"b"),  # RFC 9110 section 4.2.3
+        (head(b"GET http://[::1]:80?c HTTP/1.1"), b"GET", b"/?c", b"[::1]:80"),
         (head(host=b"Host: [::1]:80"), b"GET", b"/", b"[::1]:80"),
+        (head(host=b"Host: [2001:DB8::192.0.2.1]"), b"GET", b"/", b"[2001:DB8::192.0.2.1]"),
+        (head(host=b"Host: [v1.a:b]:"), b"GET", b"/", b"[v1.a:b]:"),
+        (head(b"GET / HTTP/1.2"), b"GET", b"/", b"a"),  # RFC 9110 section 2.5: as 1.1
+        (head(b"GET / HTTP/1.9"), b"GET", b"/", b"a"),
         (head(b"GET / HTTP/1.0", host=b""), b"GET", b"/", b""),
         (head(b"GET / HTTP/1.1", b"Content-Length: 0"), b"GET", b"/", b"a"),
         (head(b"GET / HTTP/1.1", b"X: \xe9\t!"), b"GET", b"/", b"a"),
         (head(b"GET / HTTP/1.1", b"X:"), b"GET", b"/", b"a"),
         (head(b"GET / HTTP/1.1", b"Expect: 100-Continue"), b"GET", b"/", b"a"),
+        (head(b"GET / HTTP/1.1", b"Expect:"), b"GET", b"/", b"a"),  # RFC 9110 section 10.1.1: a list
+        (head(b"GET / HTTP/1.1", b"Expect: 100-continue,"), b"GET", b"/", b"a"),
         (head(b"GET / HTTP/1.1", b"Connection: upgrade", b"Upgrade: h2c"), b"GET", b"/", b"a"),
         (head(b"CONNECT a:443 HTTP/1.1"), b"CONNECT", b"a:443", b"a"),
         (head(b"POST / HTTP/1.1", b"Content-Length: 5"), b"POST", b"/", b"a"),  # refused for its method
@@ -163,6 +200,50 @@ def test_a_head_without_a_fault_is_a_request(bytes_, method, target, host):
     judged = verdict(bytes_)
     assert isinstance(judged, Request)
     assert (judged.method, judged.target, judged.host) == (method, target, host)
+
+
+@pytest.mark.parametrize(
+    "bytes_",
+    [
+        head(b"HEAD / HTTP/1.1", host=b""),
+        head(b"HEAD / HTTP/1.1", b"X: \0"),
+        head(b"HEAD / HTTP/1.1", b"Content-Length: 0", b"Content-Length: 0"),
+        head(b"HEAD / HTTP/1.1", b"X: a", b" b"),
+        head(b"HEAD / HTTP/2.0"),
+        head(b"HEAD / http/1.1"),
+        head(b"HEAD /%b HTTP/1.1" % (b"a" * MOST_LINE_BYTES)),
+    ],
+)
+def test_whatever_is_wrong_with_a_head_that_asks_with_head_is_said_without_content(bytes_):
+    """RFC 9110 section 9.3.2."""
+    assert verdict(bytes_).method == b"HEAD"
+
+
+@pytest.mark.parametrize(
+    ("status", "bytes_"),
+    [
+        (400, b"GET /" + b"a" * (MOST_LINE_BYTES - 5) + b"\x01"),  # the first byte that is too many
+        (414, b"GET /" + b"a" * (MOST_LINE_BYTES - 4) + b"\x01"),
+        (414, b"GET /" + b"a" * (MOST_LINE_BYTES - 4) + b"\n"),
+        (400, b"GET /" + b"a" * (MOST_LINE_BYTES - 5) + b"\n"),
+        (None, b"GET /" + b"a" * (MOST_LINE_BYTES - 5) + b"\r"),
+        (414, b"GET /" + b"a" * (MOST_LINE_BYTES - 5) + b"\r\r"),
+        (400, b"GET / HTTP/1.1\r\nX: \x01".ljust(MOST_BYTES + 9, b"y")),
+        (400, b"GET / HTTP/1.1\nX: ".ljust(MOST_BYTES + 9, b"y")),
+        (431, b"GET / HTTP/1.1\r\nX: ".ljust(MOST_BYTES + 1, b"y") + b"\x01"),
+        (400, b"GET / HTTP/1.1\r\nX: ".ljust(MOST_BYTES, b"y") + b"\x01"),
+        (None, b"GET / HTTP/1.1\r\nX: ".ljust(MOST_BYTES, b"y") + b"\r\n\r"),
+        (431, b"GET / HTTP/1.1\r\nX: ".ljust(MOST_BYTES, b"y") + b"\r\n\ra"),
+    ],
+)
+def test_of_two_faults_the_first_decides_whole_or_not(status, bytes_):
+    for rest in (b"", b"a", b" HTTP/1.1\r\nHost: a\r\n\r\n"):
+        fault = fault_of(bytes_ + rest)
+        if status is not None:
+            assert fault is not None
+            assert fault.status == status
+        elif not rest:
+            assert fault is None
 
 
 def test_repeated_fields_are_one_list():
@@ -182,6 +263,8 @@ def test_repeated_fields_are_one_list():
         (b"1.1", b"Connection: foo, close", False),
         (b"1.1", b"Connection: keep-alive, close", False),
         (b"1.1", b"Connection: closed", True),
+        (b"1.2", b"", True),  # RFC 9110 section 2.5
+        (b"1.2", b"Connection: close", False),
         (b"1.0", b"", False),
         (b"1.0", b"Connection: keep-alive", True),
         (b"1.0", b"Connection: Keep-Alive", True),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.answer.ranges import FileRange, Unsatisfiable, coalesce, parse_ranges
+from server.answer.ranges import MOST_ASKED, FileRange, Unsatisfiable, coalesce, parse_ranges
 
 IGNORED = None
 
@@ -61,6 +61,7 @@ def test_ranges_of_which_none_meets_the_file_cannot_be_satisfied(header, size):
     "header",
     [
         b"", b"bytes", b"bytes=", b"bytes=,", b"0-0", b"=0-0", b"items=0-0", b"seconds=1-2", b"bytes:0-0",
+        b"bytes = 0-1", b"bytes =0-1", b" bytes=0-1",  # section 14.1.1: no blanks about the sign
         b"bytes=-", b"bytes=--1", b"bytes=a-b", b"bytes=0", b"bytes=0-1-2", b"bytes=4-2", b"bytes=0-0,4-2",
         b"bytes=0-0,x", b"bytes=+1-2", b"bytes=1_0-20",
         b"bytes=0x0-1", b"bytes=0 - 1", b"bytes=1.0-2", b"bytes=\xb2-3",
@@ -69,6 +70,13 @@ def test_ranges_of_which_none_meets_the_file_cannot_be_satisfied(header, size):
 )  # fmt: skip
 def test_a_range_that_cannot_be_understood_is_ignored(header):
     assert parse_ranges(header, 10) is IGNORED
+
+
+@pytest.mark.parametrize("part", [b"0-0", b"-5", b"x", b""])
+def test_more_ranges_than_anybody_needs_are_ignored_before_one_is_looked_at(part):
+    """Section 14.2, and 17.15: many ranges are an attack."""
+    assert parse_ranges(b",".join([b"bytes=0-0"] + [b"0-0"] * (MOST_ASKED - 1)), 10)
+    assert parse_ranges(b",".join([b"bytes=0-0"] + [part] * MOST_ASKED), 10) is IGNORED
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40))), st.integers(0, 30))
@@ -108,6 +116,8 @@ def test_whatever_is_asked_for_lies_within_the_file(header, size):
         ([(5000, 10), (0, 10)], [(5000, 10), (0, 10)]),  # the order is the client's
         ([(5000, 10), (0, 10), (5010, 10)], [(5000, 20), (0, 10)]),
         ([(0, 10), (300, 10), (5, 300)], [(0, 310)]),  # one that joins two others
+        ([(0, 900), (5, 10), (950, 10)], [(0, 960)]),  # one within another
+        ([(9000, 1), (0, 1), (5000, 1), (1, 1)], [(9000, 1), (0, 2), (5000, 1)]),
     ],
 )
 def test_ranges_that_overlap_or_nearly_touch_become_one(ranges, parts):
@@ -121,6 +131,21 @@ def test_coalescing_loses_no_byte_and_sends_none_twice(ranges):
     sent = [at for part in parts for at in range(part.offset, part.offset + part.length)]
     assert wanted <= set(sent)
     assert len(sent) == len(set(sent))
+
+
+@given(st.permutations(range(MOST_ASKED)))
+def test_coalescing_looks_at_each_range_a_few_times_and_not_at_each_pair(order):
+    looks = 0
+
+    class Counted(list[FileRange]):
+        def __getitem__(self, n):
+            nonlocal looks
+            looks += 1
+            return super().__getitem__(n)
+
+    ranges = Counted(FileRange(n * 1000, 1) for n in order)
+    assert coalesce(ranges) == list(ranges)
+    assert looks <= 4 * MOST_ASKED
 
 
 def test_the_last_bytes_of_an_empty_file_are_all_of_it():

@@ -3,7 +3,7 @@
 import pytest
 
 from aio import Facts, Identity, Way
-from server.files.tags import MOST_DIGESTS, Digests, validators, wants_digest
+from server.files.tags import MOST_DIGESTS, Digests, is_provisional, validators, wants_digest
 
 MODIFIED = 784111777
 NOW = MODIFIED + 1000
@@ -32,7 +32,34 @@ def test_a_tag_is_weak_as_long_as_the_file_may_change_unseen(age, weak):
 def test_a_date_that_is_still_to_come_is_not_told():
     """Section 8.8.2.1."""
     assert validators(facts(NOW + 60), "mtime", b"", NOW).modified is None
-    assert validators(facts(NOW), "mtime", b"", NOW).modified == NOW
+
+
+@pytest.mark.parametrize("etag", ["mtime", "content", "none"])
+@pytest.mark.parametrize(("age", "told"), [(0, False), (0.5, False), (1.9, False), (2, True), (1000, True)])
+def test_a_date_is_not_told_as_long_as_it_may_be_that_of_two_versions(etag, age, told):
+    """Sections 8.8.2.2 and 13.1.5: who gets a date may use it as if it were strong."""
+    assert validators(facts(), etag, DIGEST, MODIFIED + age).modified == (MODIFIED if told else None)
+
+
+@pytest.mark.parametrize(
+    ("mtime", "etag", "digest", "age", "provisional"),
+    [
+        (MODIFIED, "mtime", b"", 1, True),  # weak, and without a date
+        (MODIFIED, "mtime", b"", -60, True),
+        (MODIFIED, "mtime", b"", 2, False),
+        (MODIFIED, "none", b"", 1, True),
+        (MODIFIED, "none", b"", 2, False),
+        (MODIFIED, "content", b"", 100, True),
+        (MODIFIED, "content", DIGEST, 1, True),
+        (MODIFIED, "content", DIGEST, 100, False),
+        (0, "mtime", b"", NOW, True),
+        (0, "mtime", DIGEST, NOW, False),
+        (0, "none", b"", NOW, False),
+    ],
+)
+def test_what_may_be_said_better_later_is_provisional(mtime, etag, digest, age, provisional):
+    found = facts(mtime)
+    assert is_provisional(found, etag, validators(found, etag, digest, mtime + age)) is provisional
 
 
 @pytest.mark.parametrize("mtime", [0, 1, 315532800, 315532800 + 86400, -5])
@@ -51,7 +78,7 @@ def test_a_site_may_want_all_tags_to_be_of_the_content():
     assert wants_digest(facts(), "content")
     found = validators(facts(), "content", DIGEST, MODIFIED)
     assert found.etag == b'"000102030405060708090a0b0c0d0e0f"'  # strong, however young
-    assert found.modified == MODIFIED
+    assert validators(facts(), "content", DIGEST, NOW).modified == MODIFIED
     assert validators(facts(), "content", b"", NOW).etag is None
 
 
@@ -69,6 +96,11 @@ def test_digests_are_remembered_by_version_and_not_without_end():
     assert digests.begin(first)
     assert not digests.begin(first)
     digests.end(first)
+    assert digests.begin(first)
+    digests.end(first)
+    digests.learn(first, b"")  # it could not be read
+    assert not digests.begin(first)
+    assert digests.of(first) == b""
     digests.learn(first, DIGEST)
     assert digests.of(first) == DIGEST
     assert digests.of(facts(ctime_ns=8).identity) == b""

@@ -1,6 +1,8 @@
 """Files that change while they are served: what is under way stays true, and what is new is soon seen."""
 
+import mmap
 import os
+import time
 
 import pytest
 
@@ -113,6 +115,35 @@ def test_a_file_written_over_with_its_old_time_and_size_is_seen_to_be_another(se
         content = noise(size, number)
         write(path, content)
         await_body(server, "/file.bin", content)
+
+
+@pytest.mark.parametrize("size", [10, 5 * MIB], ids=["small", "large"])
+def test_a_file_written_twice_within_one_tick_of_its_clock_is_seen_to_be_another(server, size):
+    """A second write to a page that is dirty leaves no trace in the inode: neither time moves."""
+    path = server.root / "file.bin"
+    path.write_bytes(noise(size))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:5] = b"first"
+        before = path.stat()
+        assert ask(server.port, "/file.bin").body == b"first" + noise(size)[5:]
+        mapped[:5] = b"twice"
+        after = path.stat()
+        assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+        await_body(server, "/file.bin", b"twice" + noise(size)[5:])
+
+
+def test_a_small_file_that_was_young_is_read_once_more_and_never_again(server):
+    (server.root / "file.txt").write_bytes(b"young")
+
+    def admitted() -> int:
+        assert ask(server.port, "/file.txt").body == b"young"
+        return int(server.state()["small_files_admitted"])
+
+    assert admitted() == 1
+    until(lambda: admitted() == 2, "that it is read again", SOON_SECONDS)
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        assert admitted() == 2
 
 
 def test_a_file_that_appears_is_found_where_there_was_none(server):

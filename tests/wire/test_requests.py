@@ -96,7 +96,7 @@ def test_a_target_gets_its_status(server, target, status):
 
 def test_a_directory_without_its_slash_redirects_and_keeps_the_query(server):
     assert ask(server.port, "/docs?a=b")["location"] == "./docs/?a=b"
-    assert ask(server.port, "//docs")["location"] == "./docs/"
+    assert ask(server.port, "//docs")["location"] == "/docs/"
 
 
 def test_absolute_form_is_the_same_file(server):
@@ -226,6 +226,10 @@ REQUESTS = {
     "long line": get("/" + "x" * 10_000),
     "long head": get("/", f"X: {'x' * 20_000}"),
     "many fields": get("/", *(f"X: {n}" for n in range(150))),
+    "control far behind": get("/" + "x" * 9000 + "\x01"),
+    "bare LF far behind": get("/" + "x" * 9000) + b"X: y\nZ: a\r\n\r\n",
+    "control early": get("/", "X: \x01", f"Y: {'x' * 17_000}"),
+    "HEAD with a long line": get("/" + "x" * 10_000, method="HEAD"),
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 }
 

@@ -30,6 +30,14 @@ def test_a_head_that_does_not_end_is_408(hasty):
         assert client.rest() == b""
 
 
+def test_a_head_that_asks_with_head_and_does_not_end_gets_no_content(hasty):
+    """RFC 9110 section 9.3.2."""
+    with Client(hasty.port) as client:
+        client.send(get("/small.txt", method="HEAD")[:-2])
+        assert client.response("HEAD").status == 408
+        assert client.rest() == b""
+
+
 def test_a_second_head_that_does_not_end_is_408(hasty):
     with Client(hasty.port) as client:
         assert client.ask("/small.txt").status == 200
