@@ -23,7 +23,7 @@ from itertools import islice
 from aio import Disk, Facts, Failed, Hashed, Listed, Loaded, Look, Opened, Way
 from server.answer.found import Found, Inventory, Missing, Representation
 from server.files.content import Contents
-from server.files.entry import UNAVAILABLE, Entry, Waiter, not_found, rewritten
+from server.files.entry import CHECK_SECONDS, RETIRED, UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
 from server.files.looks import Looks
 from server.files.mounts import Mounts
@@ -33,7 +33,6 @@ from server.files.terms import Terms
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
-CHECK_SECONDS = 0.5  # what is in use is checked so soon again, in the background
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
 LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
 OPEN_AT_ONCE = 128  # entries looked at in one turn
@@ -99,8 +98,7 @@ class Docroot:
         if entry.found is None:
             entry.waiters[waiter] = None
             return entry, False
-        if entry.content is not None:
-            self._contents.touch(entry)
+        self.touch(entry)
         age = now - entry.checked_at
         if age >= CHECK_SECONDS and not entry.check_started:
             self._check(entry)
@@ -114,6 +112,11 @@ class Docroot:
             entry.alarmed = True
             self._loop.when_patience_ends(lambda: self._patience_ended(entry))
         return entry, False
+
+    def touch(self, entry: Entry) -> None:
+        """It is in use, and so is its content."""
+        if entry.content is not None:
+            self._contents.touch(entry)
 
     def drop(self, entry: Entry) -> None:
         """Forgets it; answers that are under way keep their file."""
@@ -333,6 +336,7 @@ class Docroot:
             waiter.found(entry)
 
     def _retire(self, entry: Entry) -> None:
+        entry.version = RETIRED
         if entry.content is not None:
             self._contents.discharge(entry)
         if entry.file is not None:
