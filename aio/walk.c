@@ -187,6 +187,10 @@ int64_t learn(int fd, struct facts *facts)
     return answer.direct_offset_align;
 }
 
+/* By mtime alone. Where a build gives all files the same one, a sibling of the
+ * version before is as new as that of this one; but ctimes do not tell them
+ * apart either, for a tar or a layer of an image is unpacked in any order. So
+ * such a site has to have its siblings made with each deploy. */
 void learn_siblings(struct job *job)
 {
     char path[job->path_length + sizeof job->endings];

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import socket
 import sys
 import tempfile
@@ -36,8 +37,9 @@ CASES: tuple[Case, ...] = (*hard_cases.CASES, *hard_messages.CASES)
 OUR_REASONS = {
     "GET with content, and a request behind it": "no request for a file has content, and what is never read "
     "cannot be taken for the next request",
-    "HTTP/1.2": "nobody has defined what a message of that version means",
 }
+
+MADE_UP = re.compile(r'(?<=")[^"]+(?=")|(?<=boundary=)[^;]+')  # tags, and what parts are told apart by
 
 PATIENCE_SECONDS = 4.0  # for the next bytes; only servers that never answer are waited for so long
 SETTLE_SECONDS = 2.5  # until what is remembered of a file has been checked again: lighttpd's and our second
@@ -210,11 +212,11 @@ def facts(columns: Iterable[Column]) -> list[Mapping[str, object]]:
 
 
 def _differences(columns: Sequence[Column]) -> Iterator[str]:
-    """The cases in which not all servers answer with the same statuses."""
+    """The cases in which not all servers answer with the same statuses and headers."""
     for n, case in enumerate(CASES):
-        said = {column.name: _statuses(column.results[n]) for column in columns if column.results}
+        said = {column.name: _gist(column.results[n]) for column in columns if column.results}
         if len(set(said.values())) > 1:
-            yield f"- {case.name}: {', '.join(f'{name} {statuses}' for name, statuses in said.items())}"
+            yield f"- {case.name}: {'; '.join(f'{name} {gist}' for name, gist in said.items())}"
 
 
 def _blemishes(column: Column) -> Iterator[str]:
@@ -228,6 +230,12 @@ def _blemishes(column: Column) -> Iterator[str]:
 def _statuses(result: Result) -> str:
     statuses = [*result.seen.interim, *(answer.status for answer in result.seen.answers)]
     return ", ".join(str(status) if status else "no head" for status in statuses) or "silence"
+
+
+def _gist(result: Result) -> str:
+    """Without what each server makes up for itself."""
+    headers = [f"{name}: `{MADE_UP.sub('...', value)}`" for name, value in result.told]
+    return ", ".join([_statuses(result), *headers])
 
 
 def _cell(result: Result | None) -> str:

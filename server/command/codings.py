@@ -82,6 +82,21 @@ def worth_it(name: str) -> bool:
     return kind.startswith(b"text/") or kind.endswith(WORTH_SUFFIXES) or kind in WORTH
 
 
+def is_current(sidecar: str, original: os.stat_result) -> bool:
+    """Whether there is one, and it is of this very file: it is no older, and nothing has happened to
+    the original since it came. Unpacked or copied with it, it may have come before; then it is made
+    again, which costs only time."""
+    try:
+        found = os.lstat(sidecar)
+    except OSError:
+        return False
+    return (
+        stat.S_ISREG(found.st_mode)
+        and found.st_mtime_ns >= original.st_mtime_ns
+        and found.st_ctime_ns >= original.st_ctime_ns
+    )
+
+
 def obey(job: Job) -> Made:
     """Makes one file, or says why not. Leaves no temporary file behind."""
     try:
@@ -112,7 +127,7 @@ def _make(job: Job) -> Made:
         os.close(source)
     before = facts.st_size
     if before - after < max(LEAST_SAVING, before // LEAST_SHARE):
-        _remove_stale(job.target, facts.st_mtime_ns)
+        _remove_stale(job.target, facts)
         return Made(job, Kind.NO_GAIN)
     os.replace(job.temporary, job.target)
     return Made(job, Kind.MADE, before, after)
@@ -168,8 +183,8 @@ def _identity(facts: os.stat_result) -> tuple[int, ...]:
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
-def _remove_stale(target: str, mtime_ns: int) -> None:
-    """What is older than its original is not served; what is not may have been put there by others."""
-    with suppress(FileNotFoundError):
-        if os.lstat(target).st_mtime_ns < mtime_ns:
+def _remove_stale(target: str, original: os.stat_result) -> None:
+    """What is current may have been put there by others; what is not could still be served."""
+    if not is_current(target, original):
+        with suppress(FileNotFoundError):
             os.unlink(target)

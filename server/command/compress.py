@@ -1,8 +1,10 @@
 """`headrace compress ROOT`: makes compressed files beside those that are worth it.
 
 Each is made under another name in the same directory and then renamed, so that a server never
-sees half of one. It gets the time of its original, which says that it belongs to it: with the
-same time nothing is made anew. The same content gives the same bytes.
+sees half of one. It gets the time of its original, which says that it belongs to it: what has that
+time, or a later one as what others have put there may, is not made anew. Where a build gives every
+file the same time only the ctime tells that the original is another: then all is made anew. The
+same content gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from itertools import count
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
-from server.command.codings import ENDINGS, MISSING, Job, Kind, Made, available, obey, worth_it
+from server.command.codings import ENDINGS, MISSING, Job, Kind, Made, available, is_current, obey, worth_it
 from server.command.progress import Progress, shown
 
 BAD_USAGE = 2
@@ -193,7 +195,7 @@ def _jobs(options: argparse.Namespace, codings: list[str], tally: Tally, progres
                 tally.files += 1
                 for coding in codings:
                     target = path + ENDINGS[coding]
-                    if options.force or not _is_current(target, facts):
+                    if options.force or not is_current(target, facts):
                         temporary = os.path.join(directory, f".headrace-{os.getpid()}-{next(serial)}")
                         yield Job(path, target, temporary, coding, options.level == "best")
 
@@ -207,14 +209,6 @@ def _original(name: str) -> str:
 def _is_served(name: str) -> bool:
     """Names that begin with a dot are hidden, but for one (RFC 8615)."""
     return not name.startswith(".") or name == ".well-known"
-
-
-def _is_current(target: str, facts: os.stat_result) -> bool:
-    try:
-        found = os.lstat(target)
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_mtime_ns == facts.st_mtime_ns
 
 
 def _prune(path: str, dry: bool, complain: Callable[[OSError], None], progress: Progress) -> None:

@@ -105,6 +105,37 @@ def test_an_original_that_has_changed_is_compressed_again(tmp_path):
     assert gzip.decompress((tmp_path / "a.txt.gz").read_bytes()) == TEXT + TEXT
 
 
+@pytest.mark.parametrize("epoch", [1, 315_532_800])
+def test_an_original_replaced_by_one_of_the_same_time_is_compressed_again(tmp_path, epoch):
+    """Builds that give every file the same time: a new version is renamed over the old one."""
+    page, new = tmp_path / "a.txt", tmp_path / ".new"
+    for version in (b"one", b"two", b"six"):
+        new.write_bytes(TEXT + version)
+        os.utime(new, (epoch, epoch))
+        new.rename(page)
+        compress(tmp_path)
+        for ending, decompress in DECOMPRESS.items():
+            assert decompress((tmp_path / f"a.txt{ending}").read_bytes()) == TEXT + version
+    new.write_bytes(os.urandom(4096))
+    os.utime(new, (epoch, epoch))
+    new.rename(page)
+    compress(tmp_path)  # which saves nothing, and the old ones are gone
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_what_others_have_made_later_is_left_alone_unless_that_is_asked_for(tmp_path):
+    page, theirs = tmp_path / "a.txt", tmp_path / "a.txt.gz"
+    page.write_bytes(TEXT)
+    theirs.write_bytes(gzip.compress(TEXT, 1))
+    os.utime(theirs, (page.stat().st_mtime + 50,) * 2)
+    before = facts(tmp_path)
+    compress(tmp_path, "--codings", "gz")
+    assert facts(tmp_path) == before
+    compress(tmp_path, "--codings", "gz", "--force")
+    assert facts(tmp_path) != before
+    assert theirs.stat().st_mtime_ns == page.stat().st_mtime_ns
+
+
 def test_what_is_stale_and_would_save_nothing_any_more_is_removed(tmp_path):
     page = tmp_path / "a.txt"
     page.write_bytes(TEXT)
