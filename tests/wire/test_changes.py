@@ -128,7 +128,8 @@ def test_a_file_written_twice_within_one_tick_of_its_clock_is_seen_to_be_another
         assert ask(server.port, "/file.bin").body == b"first" + noise(size)[5:]
         mapped[:5] = b"twice"
         after = path.stat()
-        assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+        if size < KIB:  # a direct read writes the page back first, and then the second write leaves one
+            assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
         await_body(server, "/file.bin", b"twice" + noise(size)[5:])
 
 
