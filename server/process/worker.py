@@ -157,8 +157,8 @@ class Worker:
                 }
                 for disk in self.disks
             ],
-            "verdicts_remembered": self.server.verdicts.remembered,
-            "verdicts_judged": self.server.verdicts.judged,
+            "heads_judged": self.server.verdicts.judged,
+            "lines_judged": self.server.verdicts.read,
             "replies_recalled": self.server.recall.hits,
             "entries": sum(docroot.entries for docroot in self._docroots),
             "open_files": sum(docroot.open_files for docroot in self._docroots),

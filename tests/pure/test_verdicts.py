@@ -54,7 +54,8 @@ def test_each_half_met_with_every_other_gives_the_verdict_of_h11():
     for _ in range(3):  # glimpsed, learnt, remembered
         for head in heads():
             assert known.judge(head) == expected[head]
-    assert known.remembered > 0
+    assert known.judged < 3 * len(heads())
+    assert known.read > 0
 
 
 def test_what_is_remembered_is_plain():

@@ -145,7 +145,7 @@ def test_every_question_gets_the_same_answer_whoever_asked_what_before(server):
         backwards = [asked(server, question)[0] for question in reversed(QUESTIONS)]
         assert backwards[::-1] == expected
     assert server.state()["replies_recalled"] > 0
-    assert server.state()["verdicts_remembered"] > 0
+    assert server.state()["heads_judged"] < TIMES * len(QUESTIONS)
 
 
 def test_a_file_that_is_another_one_is_soon_seen(server, tmp_path):
