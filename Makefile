@@ -5,7 +5,7 @@ LISTEN ?= 127.0.0.1:8080
 BIN = .venv/bin
 SOURCES = $(wildcard aio/*.c aio/*.h aio/_build.py) pyproject.toml setup.py
 
-.PHONY: install serve test lint image loadtest clean
+.PHONY: install serve test lint image loadtest lab clean
 
 .venv/ready: $(SOURCES)
 	$(PYTHON) -m venv .venv
@@ -35,6 +35,14 @@ image:
 
 loadtest: .venv/load
 	$(BIN)/python -m loadtest.run
+
+.venv/lab: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[lab]'
+	touch $@
+
+# As root. One scenario: make lab LAB=slow; all in five minutes: make lab LAB=--quick
+lab: .venv/lab
+	$(BIN)/python -m loadtest.lab $(LAB)
 
 clean:
 	rm -rf .venv build *.egg-info aio/_kernel.c aio/*.so aio/*.o

@@ -53,12 +53,17 @@ What follows from how AIO works:
 - A direct read into memory that a fork(2) shares may be lost. The memory is private and not
   inherited; make the service after the fork.
 
-Not here: io_uring, which the default seccomp profiles of Docker and containerd forbid; and
-glibc's POSIX AIO, whose threads serve one request at a time for each descriptor.
+What a disk is given stands in front of whatever is asked for next. So it gets no more at once
+than makes it faster (aio.depth), the rest waits where it can be overtaken (aio.line), and who
+does not take what was read for him makes room for who does (aio.service).
+
+Not here: io_uring, which the default seccomp profiles of Docker and containerd forbid. glibc's
+POSIX AIO, whose threads serve one request at a time for each descriptor, is a backend for
+comparison only.
 """
 
 from aio.arena import BLOCK, Arena, Census
-from aio.disk import Disk, Means
+from aio.disk import Disk
 from aio.file import (
     Facts,
     Failed,
@@ -74,6 +79,7 @@ from aio.file import (
     Way,
 )
 from aio.inloop import InLoopDisk, InLoopStream
+from aio.means import Means
 from aio.records import Record, Records
 from aio.request import Request
 from aio.service import Service

@@ -9,7 +9,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).parent
-SOURCES = ("service.c", "native.c", "jobs.c", "walk.c", "list.c", "digest.c", "memory.c")
+SOURCES = ("service.c", "native.c", "posix.c", "jobs.c", "walk.c", "list.c", "digest.c", "memory.c")
 
 
 def declarations() -> str:
@@ -30,7 +30,7 @@ ffibuilder.set_source(
     sources=[f"aio/{name}" for name in SOURCES],
     include_dirs=["aio"],
     extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra"],
-    libraries=["pthread"],
+    libraries=["pthread", "rt"],
 )
 
 if __name__ == "__main__":

@@ -55,6 +55,10 @@ class _Lib:
     JOB_HASH: int
     JOB_LIST: int
     JOB_FOLLOW: int
+    READ_NATIVE: int
+    READ_THREAD: int
+    READ_CACHED: int
+    READ_POSIX: int
     ORDER_NAME: int
     ORDER_SIZE: int
     ORDER_TIME: int
@@ -73,10 +77,18 @@ class _Lib:
     def group_job(self, group: Pointer, tag: int, job: Job) -> int: ...
     def group_close_file(self, group: Pointer, tag: int, fd: int) -> int: ...
     def group_read(
-        self, group: Pointer, tag: int, fd: int, offset: int, size: int, s0: int, s1: int, s2: int, s3: int, /
-    ) -> int: ...
-    def group_pread(
-        self, group: Pointer, tag: int, fd: int, offset: int, size: int, s0: int, s1: int, s2: int, s3: int, /
+        self,
+        group: Pointer,
+        way: int,
+        tag: int,
+        fd: int,
+        offset: int,
+        size: int,
+        s0: int,
+        s1: int,
+        s2: int,
+        s3: int,
+        /,
     ) -> int: ...
     def group_flush(self, group: Pointer) -> None: ...
     def memory_new(self, size: int) -> Pointer: ...

@@ -15,6 +15,13 @@ eviction", SOSP 2023): new blocks pass through a small queue, and only those
 asked for again while they are there get into the main one; a ghost queue
 remembers the keys of those that did not. One pass over a large set therefore
 evicts nothing that is in use.
+
+Several questions for a block right after one another are one use of it, as with the correlated
+reference period of LRU-K (O'Neil et al., SIGMOD 1993) and 2Q: a pass in small ranges asks for each
+block more than once, and would otherwise look like a hot set.
+
+Beside that, the keys of many more blocks that have left are remembered, for what is asked for
+again may be worth a place in a second level of memory, which is somebody else's.
 """
 
 from collections import OrderedDict, deque
@@ -25,6 +32,7 @@ BLOCK = 256 * 1024  # bytes in a slot: below, the cost of calls shows; above, th
 READING = -1  # length of a slot that is the kernel's
 SMALL_SHARE = 10  # the small queue's share is one in ten, as in the paper
 MOST_USES = 3  # a counter of two bits
+SAME_USE_SHARE = 20  # a question is of the same use until one in so many slots has been taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +46,33 @@ class Census:
     kept: int
 
 
+class Memory:
+    """The last so many keys."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._keys: OrderedDict[Hashable, None] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._keys
+
+    def add(self, key: Hashable) -> None:
+        self._keys[key] = None
+        if len(self._keys) > self._most:
+            self._keys.popitem(last=False)
+
+    def forget(self, key: Hashable) -> bool:
+        """Whether it was there."""
+        there = key in self._keys
+        self._keys.pop(key, None)
+        return there
+
+
 class Arena:
     """The states of `total` slots. Slots are plain numbers; the memory is somebody else's."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, remembered: int = 0) -> None:
+        """`remembered` is of how many blocks that have left the keys are remembered."""
         self.total = total
         self._free = list(range(total - 1, -1, -1))
         self._pins = [0] * total
@@ -51,11 +82,15 @@ class Arena:
         self._key: list[Hashable | None] = [None] * total
         self._slot: dict[Hashable, int] = {}
         self._uses = [0] * total
+        self._counted_at = [0] * total  # how many were taken when a use was counted last
+        self._taken = 0
+        self._same_use = max(1, total // SAME_USE_SHARE)
         self._in_main = [False] * total
         self._queued = [False] * total
         self._small: deque[int] = deque()
         self._main: deque[int] = deque()
-        self._ghost: OrderedDict[Hashable, None] = OrderedDict()
+        self._ghost = Memory(total)
+        self._gone = Memory(remembered)
         self._reading = 0
         self._kept = 0
         self.hits = 0
@@ -64,6 +99,10 @@ class Arena:
     def find(self, key: Hashable) -> int | None:
         """The slot that holds the block, or that it is being read into."""
         return self._slot.get(key)
+
+    def remembers(self, key: Hashable) -> bool:
+        """Whether the block was here before, and has left."""
+        return key in self._gone
 
     def length(self, slot: int) -> int:
         """How many bytes of the slot are good, or READING."""
@@ -103,8 +142,10 @@ class Arena:
             self._key[slot] = key
             self._slot[key] = slot
             self._uses[slot] = 0
-            self._in_main[slot] = key in self._ghost
-            self._ghost.pop(key, None)
+            self._taken += 1
+            self._counted_at[slot] = self._taken
+            self._in_main[slot] = self._ghost.forget(key)
+            self._gone.forget(key)
         return slot
 
     def pin(self, slot: int) -> None:
@@ -113,8 +154,10 @@ class Arena:
             self._kept -= 1
         self._pins[slot] += 1
         self.hits += 1
-        if self._uses[slot] < MOST_USES:
-            self._uses[slot] += 1
+        if self._taken - self._counted_at[slot] >= self._same_use:
+            self._counted_at[slot] = self._taken
+            if self._uses[slot] < MOST_USES:
+                self._uses[slot] += 1
 
     def unpin(self, slot: int) -> None:
         assert self._pins[slot] > 0, "unpinned more often than pinned"
@@ -167,7 +210,7 @@ class Arena:
                     self._in_main[slot] = True
                     self._main.append(slot)
                     continue
-                self._remember(slot)
+                self._ghost.add(self._key[slot])
             else:
                 slot = self._main.popleft()
                 if self._pinned(slot):
@@ -177,6 +220,7 @@ class Arena:
                     self._main.append(slot)
                     continue
             self._queued[slot] = False
+            self._gone.add(self._key[slot])
             self._forget(slot)
             self._kept -= 1
             self._free.append(slot)
@@ -189,10 +233,3 @@ class Arena:
             self._queued[slot] = False
             return True
         return False
-
-    def _remember(self, slot: int) -> None:
-        key = self._key[slot]
-        assert key is not None
-        self._ghost[key] = None
-        if len(self._ghost) > self.total:
-            self._ghost.popitem(last=False)

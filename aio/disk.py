@@ -10,15 +10,15 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from errno import EINVAL, errorcode
+from errno import errorcode
 from typing import TYPE_CHECKING, Any
 
 from aio._kernel import ffi, lib
-from aio.arena import BLOCK
 from aio.file import Facts, Failed, File, Hashed, Listed, Loaded, Look, Opened, Outcome, Way
+from aio.means import Means
+from aio.reads import READ_QUOTA, READERS, Reads
 from aio.records import Records
-from aio.request import LOOK, ONE_BY_ONE, ORDER, Kind, Request, facts_of, job_for
+from aio.request import LANE_ORDER, LOOK, ONE_BY_ONE, Kind, Lane, Request, facts_of, job_for
 from aio.service import Service
 from aio.stream import BlockStream, Stream
 
@@ -26,36 +26,7 @@ if TYPE_CHECKING:
     from aio._kernel import Job
 
 OPENERS = 4  # threads for what has no AIO call: they mostly sleep
-READERS = 8  # threads for reads that AIO may not do
 MOST_FILES = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
-READ_QUOTA = 64  # reads in flight: far below the 128-256 requests a device queues
-PREAD_QUOTA = 2 * READERS  # the same by threads: as many running as waiting
-TURN_STREAMS = 16  # of those in line, in one turn of the caller's
-SLOT_SHARE = 2  # reads in flight hold at most one in two slots
-RUN = int(lib.SLOTS_PER_READ)
-SETTLE_NS = 30_000_000_000  # dirty pages are written back after 30 s (vm.dirty_expire_centisecs)
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """How a backend reads."""
-
-    native: bool = True  # by AIO and O_DIRECT where a file allows it
-    cached: bool = True  # the arena keeps blocks and shares them
-    settle_ns: int = SETTLE_NS
-
-
-@dataclass(slots=True, eq=False)
-class Fetch:
-    """One read into one or more slots, and who waits for it."""
-
-    file: File
-    start: int
-    size: int
-    slots: list[int]
-    native: bool
-    keep: bool
-    audience: list[BlockStream]
 
 
 class Disk:
@@ -64,26 +35,17 @@ class Disk:
     def __init__(self, service: Service, name: str, means: Means, *, most_files: int = MOST_FILES) -> None:
         self.name = name
         self.service = service
-        self.arena = service.arena
-        self.memory = service.memory
         self.means = means
         self.file_quota = most_files
         self.files_open = 0
         self.make_room: Callable[[], None] = lambda: None  # asks the owner to release idle files
         self.job_quota = OPENERS
         self.jobs_in_flight = 0
-        self.reads_in_flight = 0
-        self.slots_reading = 0
-        self.native_reads = 0
-        self.thread_reads = 0
-        self.slot_quota = max(RUN, service.arena.total // SLOT_SHARE)
         self._group: Any = service.add(self, READ_QUOTA if means.native else 0, OPENERS, READERS)
-        # By kind; what nobody wants any more leaves at once: a dead disk would keep it for ever.
-        self._queues: dict[Kind, OrderedDict[Request, None]] = {kind: OrderedDict() for kind in ORDER}
-        self._under_way: set[Kind] = set()  # of those kinds that go one by one
+        # What nobody wants any more leaves its lane at once: a dead disk would keep it for ever.
+        self._queues: dict[Lane, OrderedDict[Request, None]] = {lane: OrderedDict() for lane in Lane}
+        self._under_way = dict.fromkeys(Lane, 0)
         self._closes: deque[int] = deque()
-        self._waiting: OrderedDict[BlockStream, None] = OrderedDict()
-        self._fetches = service.fetches
         self._native = means.native
         if error := lib.group_aio_error(self._group):
             self._native = False
@@ -92,12 +54,12 @@ class Disk:
                 f"aio refused: {code}",
                 f"{name}: the kernel refuses native AIO ({code}): threads read instead",
             )
-        self.read_quota = READ_QUOTA if self._native else PREAD_QUOTA
+        self.reads = Reads(service, name, means, self._group, native=self._native)
 
     @property
     def waiting(self) -> int:
         """Requests and readers that wait for their turn."""
-        return sum(map(len, self._queues.values())) + len(self._closes) + len(self._waiting)
+        return sum(map(len, self._queues.values())) + len(self._closes) + self.reads.waiting
 
     @property
     def native(self) -> bool:
@@ -154,32 +116,36 @@ class Disk:
 
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         """The bytes from `offset`, one after the other; wake() is called when there are new ones."""
-        return BlockStream(self, file, offset, length, wake)
+        return BlockStream(self.reads, file, offset, length, wake)
 
     def _ask(self, request: Request) -> Request:
-        self._queues[request.kind][request] = None
+        self._queues[request.lane][request] = None
         return request
 
     def _start_jobs(self) -> None:
         while self.jobs_in_flight < self.job_quota:
             if self._closes:
                 self._start_close(self._closes.popleft())
-            elif (kind := self._next_kind()) is not None:
-                self._start_job(self._queues[kind].popitem(last=False)[0])
+            elif (lane := self._next_lane()) is not None:
+                self._under_way[lane] += 1
+                self._start_job(self._queues[lane].popitem(last=False)[0])
             else:
                 return
 
-    def _next_kind(self) -> Kind | None:
-        """What goes first: what somebody waits for before what takes its time, and of that only
-        one at once, so that it never has all the threads."""
-        for kind in ORDER:
-            if not self._queues[kind] or (kind is Kind.OPEN and not self._may_open()):
+    def _next_lane(self) -> Lane | None:
+        """What goes first: what somebody waits for before what takes its time. Nothing gets all
+        the threads: of what takes its time only one at once, and of pages all but one, if others
+        wait."""
+        for lane in LANE_ORDER:
+            if not self._queues[lane] or (lane in (Lane.PAGE, Lane.OPEN) and not self._may_open()):
                 continue
-            if kind in ONE_BY_ONE:
-                if kind in self._under_way or (kind is Kind.HASH and self.jobs_in_flight):
-                    continue
-                self._under_way.add(kind)
-            return kind
+            if lane is Lane.PAGE and self._queues[Lane.OPEN] and self._under_way[lane] >= self.job_quota - 1:
+                continue
+            if lane in ONE_BY_ONE and self._under_way[lane]:
+                continue
+            if lane is Lane.HASH and self.jobs_in_flight:
+                continue
+            return lane
         return None
 
     def _may_open(self) -> bool:
@@ -188,7 +154,7 @@ class Disk:
         return self.files_open + self.jobs_in_flight < self.file_quota
 
     def _leave(self, request: Request) -> None:
-        self._queues[request.kind].pop(request, None)
+        self._queues[request.lane].pop(request, None)
 
     def _start_job(self, request: Request) -> None:
         job = self.prepare(request)
@@ -207,7 +173,7 @@ class Disk:
 
     def deliver(self, request: Request, result: int, job: Job) -> None:
         """Turns what C found into what the asker understands."""
-        self._under_way.discard(request.kind)
+        self._under_way[request.lane] -= 1
         outcome = self._understand(request.kind, result, job)
         if not isinstance(outcome, Listed):  # whose records are in the job's memory
             lib.job_free(job)
@@ -261,91 +227,12 @@ class Disk:
     def _closed(self, result: int, address: int) -> None:
         self.jobs_in_flight -= 1
 
-    # --- reads ---
-
-    def want(self, stream: BlockStream) -> None:
-        """The stream takes what it needs, now or in its turn among those that wait."""
-        if stream in self._waiting:
-            return
-        # What is in memory waits for nobody; only a read waits behind those of others.
-        if not stream.reach(may_read=not self._waiting):
-            self._waiting[stream] = None
-
-    def unwant(self, stream: BlockStream) -> None:
-        """It is closed, and leaves the line."""
-        self._waiting.pop(stream, None)
+    # --- for the service ---
 
     def pump(self) -> bool:
-        """Serves those that wait, one run each, and passes on to C what was asked for. True if
-        there is more to do, but not in this turn."""
+        """Passes on to C what was asked for, as far as the quotas go. True if there is more to do,
+        but not in this turn."""
         self._start_jobs()
-        served = 0
-        while self._waiting and served < TURN_STREAMS:
-            first = next(iter(self._waiting))
-            if not first.take_turn():
-                break
-            self.unwant(first)
-            served += 1
+        more = self.reads.pump()
         lib.group_flush(self._group)
-        return served == TURN_STREAMS
-
-    def room(self) -> int:
-        """How many slots a read may fill right now."""
-        if self.reads_in_flight >= self.read_quota or not self.arena.can_take():
-            return 0
-        return min(RUN, self.slot_quota - self.slots_reading)
-
-    def fetch(self, file: File, start: int, size: int, slots: list[int], audience: BlockStream) -> None:
-        """Reads `size` bytes from `start` into the slots, which the caller has taken."""
-        native = file.direct and self._native
-        if native:
-            self.native_reads += 1
-        else:
-            self.thread_reads += 1
-        keep = self.means.cached and file.settled(time.time_ns())
-        fetch = Fetch(file, start, size, slots, native, keep, [audience])
-        file.retain()
-        self.reads_in_flight += 1
-        self.slots_reading += len(slots)
-        for slot in slots:
-            self._fetches[slot] = fetch
-            self.service.will_use(slot)
-        self._submit(fetch)
-
-    def join(self, slot: int, stream: BlockStream) -> None:
-        """The stream, too, waits for what is being read into this slot."""
-        self._fetches[slot].audience.append(stream)
-
-    def _submit(self, fetch: Fetch) -> None:
-        slots = fetch.slots
-        tag = self.service.read_tag(slots[0])
-        self.service.expect(tag, lambda result, _: self._fetched(fetch, result))
-        four = (*slots, 0, 0, 0)[:RUN]
-        read = lib.group_read if fetch.native else lib.group_pread
-        refused = read(self._group, tag, fetch.file.fd, fetch.start, fetch.size, *four)
-        assert refused == 0, "the quota is below what the group holds"
-
-    def _fetched(self, fetch: Fetch, result: int) -> None:
-        if result == -EINVAL and fetch.native:
-            # Whatever statx(2) promised: this file is read buffered from now on.
-            fetch.native = fetch.file.direct = False
-            self.service.count("direct failed", f"{self.name}: direct reads fail: threads read instead")
-            self._submit(fetch)
-            return
-        self.reads_in_flight -= 1
-        self.slots_reading -= len(fetch.slots)
-        end = min(fetch.start + fetch.size, fetch.file.size)  # what a longer read found has grown since
-        at = fetch.start
-        for slot in fetch.slots:
-            del self._fetches[slot]
-            if result < 0:
-                self.arena.failed(slot, -result)
-                continue
-            expected = min(BLOCK, end - at)
-            got = max(0, min(expected, fetch.start + result - at))
-            self.arena.filled(slot, got, keep=fetch.keep and got == expected)
-            at += BLOCK
-        fetch.file.release()
-        for stream in fetch.audience:
-            if not stream.closed:
-                stream.wake()
+        return more

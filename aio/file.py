@@ -39,6 +39,7 @@ class Look:
     links: Links = Links.WITHIN
     endings: tuple[bytes, ...] = ()  # of siblings to look for: the path with each behind it
     digest: bool = False  # of what is loaded
+    page: bool = False  # somebody looks at an empty window until it is there: before what is downloaded
 
 
 class Identity(NamedTuple):

@@ -34,7 +34,7 @@ struct group {
     uint32_t depth;
 
     uint32_t outstanding;   /* all requests; the loop's own count */
-    uint32_t flying;        /* of these, reads by AIO */
+    uint32_t flying;        /* of these, reads by AIO of either kind */
     struct queue done;
 };
 
@@ -60,6 +60,9 @@ void *job_thread(void *pool);
 void native_setup(struct group *, uint32_t depth);
 void *native_submitter(void *pool);
 int native_reap(struct group *, struct completion *out, int room);
+
+/* posix.c: reads by POSIX AIO. */
+int posix_read(struct group *, const struct work *);
 
 static inline char *slot_address(const struct group *group, uint32_t slot)
 {

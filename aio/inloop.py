@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from aio._kernel import lib
 from aio.arena import BLOCK
-from aio.disk import MOST_FILES, Disk, Means
+from aio.disk import MOST_FILES, Disk
 from aio.file import File
+from aio.means import Means
 from aio.request import Request
 from aio.service import Service
 from aio.stream import Shrunk, Stream
@@ -50,6 +51,9 @@ class InLoopStream:
     def advance(self, count: int) -> None:
         self._position += count
         self._read = self._read[count:]
+
+    def stall(self) -> None:
+        """It holds nothing that others could use."""
 
     def send_to(self, descriptor: int) -> int:
         """Moves bytes to a socket by sendfile(2); how many went."""

@@ -116,15 +116,20 @@ void job_free(struct job *);
  * pleases: for comparison only. */
 int64_t job_here(struct job *);
 
+/* How a read is made:
+ * READ_NATIVE  by AIO, for a descriptor with O_DIRECT;
+ * READ_THREAD  by pread(2), as the descriptor is;
+ * READ_CACHED  by pread(2) and through the page cache, also where the descriptor has O_DIRECT;
+ * READ_POSIX   by aio_read(3), for comparison: into one slot at most. */
+enum read_way { READ_NATIVE = 0, READ_THREAD, READ_CACHED, READ_POSIX };
+
 /* All return 0, or -EAGAIN when the group holds all it can. */
 int group_job(struct group *, uint64_t tag, struct job *);
 int group_close_file(struct group *, uint64_t tag, int fd);
-int group_read(struct group *, uint64_t tag, int fd, int64_t offset, uint32_t size,
+int group_read(struct group *, uint32_t way, uint64_t tag, int fd, int64_t offset, uint32_t size,
                uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
-int group_pread(struct group *, uint64_t tag, int fd, int64_t offset, uint32_t size,
-                uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
 
-/* Wakes the submitter if it sleeps: call once after a batch of group_read(). */
+/* Wakes the submitter if it sleeps: call once after a batch of READ_NATIVE. */
 void group_flush(struct group *);
 
 /* Memory for slots: private (a direct read into it must never meet a fork),

@@ -117,7 +117,6 @@ static void submit(struct group *group, struct work *batch, int n)
             nanosleep(&pause, NULL);
         } else {
             int error = taken < 0 ? errno : EIO;
-            batch[i].fd = -1;  /* tells the reaper that it never flew */
             finish(group, &batch[i], -error);
             i++;
         }

@@ -32,6 +32,7 @@ struct work {
     uint32_t size;
     uint32_t slots[SLOTS_PER_READ];
     enum operation operation;
+    enum read_way way;  /* of a read */
 };
 
 struct cell {

@@ -24,9 +24,26 @@ class Kind(IntEnum):
     FOLLOW = lib.JOB_FOLLOW
 
 
-# What goes before what, and what goes one by one.
-ORDER = (Kind.CHECK, Kind.FOLLOW, Kind.OPEN, Kind.LIST, Kind.HASH)
-ONE_BY_ONE = frozenset((Kind.LIST, Kind.HASH))
+class Lane(IntEnum):
+    """What goes before what."""
+
+    CHECK = 0
+    FOLLOW = 1
+    PAGE = 2  # opens that somebody looks at an empty window for
+    OPEN = 3
+    LIST = 4
+    HASH = 5
+
+
+LANE_ORDER = tuple(Lane)  # to go through an enumeration takes as long as a read costs
+LANES = {
+    Kind.CHECK: Lane.CHECK,
+    Kind.FOLLOW: Lane.FOLLOW,
+    Kind.OPEN: Lane.OPEN,
+    Kind.LIST: Lane.LIST,
+    Kind.HASH: Lane.HASH,
+}
+ONE_BY_ONE = frozenset((Lane.LIST, Lane.HASH))
 ORDERS = {"name": lib.ORDER_NAME, "size": lib.ORDER_SIZE, "time": lib.ORDER_TIME}
 LOOK = Look()
 
@@ -43,6 +60,10 @@ class Request:
     leave: Callable[[Request], None]
     order: tuple[str, bool] = ("name", False)
     cancelled: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.PAGE if self.kind is Kind.OPEN and self.look.page else LANES[self.kind]
 
     def cancel(self) -> None:
         """Nobody waits for it any more. What it opens, if it is under way, is closed again."""

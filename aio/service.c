@@ -186,26 +186,44 @@ int group_close_file(struct group *group, uint64_t tag, int fd)
     return enqueue(group, &group->openers, &work, job_thread);
 }
 
-int group_read(struct group *group, uint64_t tag, int fd, int64_t offset, uint32_t size,
-               uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3)
+static int read_native(struct group *group, const struct work *work)
 {
-    struct work work = {.tag = tag, .offset = offset, .fd = fd, .size = size,
-                        .slots = {slot0, slot1, slot2, slot3}, .operation = OP_READ};
     if (group->flying >= group->depth)
         return -EAGAIN;
-    int refused = enqueue(group, &group->submitter, &work, NULL);
+    int refused = enqueue(group, &group->submitter, work, NULL);
     group->flying += refused == 0;
     return refused;
 }
 
-int group_pread(struct group *group, uint64_t tag, int fd, int64_t offset, uint32_t size,
-                uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3)
+static int read_posix(struct group *group, const struct work *work)
 {
-    struct work work = {.tag = tag, .offset = offset, .fd = fd, .size = size,
-                        .slots = {slot0, slot1, slot2, slot3}, .operation = OP_READ};
+    if (group->outstanding >= MAX_OUTSTANDING || work->size > group->slot_size)
+        return -EAGAIN;
+    int refused = posix_read(group, work);
+    group->outstanding += refused == 0;
+    group->flying += refused == 0;
+    return refused;
+}
+
+static int read_by_thread(struct group *group, const struct work *work)
+{
     /* Where no reader can be started the openers read. */
     bool reader = group->readers.started > 0 || pool_grow(&group->readers, job_thread);
-    return enqueue(group, reader ? &group->readers : &group->openers, &work, job_thread);
+    return enqueue(group, reader ? &group->readers : &group->openers, work, job_thread);
+}
+
+int group_read(struct group *group, uint32_t way, uint64_t tag, int fd, int64_t offset, uint32_t size,
+               uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3)
+{
+    struct work work = {.tag = tag, .offset = offset, .fd = fd, .size = size,
+                        .slots = {slot0, slot1, slot2, slot3}, .operation = OP_READ, .way = way};
+    switch (work.way) {
+    case READ_NATIVE: return read_native(group, &work);
+    case READ_POSIX: return read_posix(group, &work);
+    case READ_THREAD:
+    case READ_CACHED: break;
+    }
+    return read_by_thread(group, &work);
 }
 
 void group_flush(struct group *group)
@@ -240,15 +258,15 @@ int service_reap(struct service *service, struct completion *out, int room)
     atomic_exchange(&service->signalled, 0);
     for (uint32_t i = 0; i < service->groups; i++) {
         struct group *group = service->group[i];
-        if (group->flying > 0) {
+        if (group->flying > 0 && group->depth > 0) {
             int reaped = native_reap(group, out + n, room - n);
             group->flying -= (uint32_t)reaped;
             group->outstanding -= (uint32_t)reaped;
             n += reaped;
         }
         while (n < room && queue_pop(&group->done, &work)) {
-            /* A read that the submitter could not place comes back this way. */
-            if (work.operation == OP_READ && work.fd < 0)
+            /* A native read comes back this way if the submitter could not place it. */
+            if (work.operation == OP_READ && (work.way == READ_NATIVE || work.way == READ_POSIX))
                 group->flying--;
             group->outstanding--;
             out[n++] = (struct completion){work.tag, work.offset, work.job};

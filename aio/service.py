@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from aio._kernel import ffi, lib
 from aio.arena import BLOCK, Arena
 
 if TYPE_CHECKING:
-    from aio.disk import Fetch
+    from aio.reads import Fetch
+    from aio.stream import BlockStream
 
 REAP_AT_ONCE = 256  # completions per call into C
 AHEAD = 256  # slots: so much memory is kept ready beyond what was ever used
+STALLED_SECONDS = 1.0  # who has taken nothing for so long loses what it holds, if others need it
+TAKEN_AT_ONCE = 64  # readers, from whom slots are taken back in one go
 COMPLETION = struct.Struct("=QqQ")  # tag, result, address of the job
 
 
@@ -31,7 +36,15 @@ class Service:
     asked for everything it wants for now. Neither waits for a disk.
     """
 
-    def __init__(self, slots: int, *, ring: bool = True, report: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        slots: int,
+        *,
+        remembered: int = 0,
+        ring: bool = True,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        """`remembered` is how many blocks the page cache may hold of those that were here before."""
         self._service = lib.service_new(0 if ring else lib.SERVICE_NO_RING)
         if self._service == ffi.NULL:
             raise OSError("no eventfd can be had")
@@ -39,13 +52,15 @@ class Service:
         if self._memory == ffi.NULL:
             raise MemoryError(f"no {slots * BLOCK >> 20} MiB of memory for blocks")
         self.eventfd = lib.service_eventfd(self._service)
-        self.arena = Arena(slots)
+        self.arena = Arena(slots, remembered)
         self.memory = memoryview(ffi.buffer(lib.memory_base(self._memory), slots * BLOCK))
         self._ready = 0  # slots whose memory has been asked to be ready
         self.fetches: dict[int, Fetch] = {}  # by slot; disks that know the same file share its reads
         self.counters: Counter[str] = Counter()
         self._report = report
         self._devices: list[Device] = []
+        self._stalled: OrderedDict[BlockStream, float] = OrderedDict()  # since when, in that order
+        self.taken_back = 0
         self._waiting: dict[int, Callable[[int, int], None]] = {}
         self._jobs = 0
         self.will_use(0)
@@ -81,6 +96,37 @@ class Service:
         if slot + AHEAD // 2 > self._ready:
             self._ready = slot + AHEAD
             lib.memory_want(self._memory, min(self._ready, self.arena.total) * BLOCK)
+
+    # --- for streams, of whatever device: all take from the same slots ---
+
+    def stalled(self, stream: BlockStream) -> None:
+        """Its reader can take no more for now."""
+        self._stalled.setdefault(stream, time.monotonic())
+
+    def moving(self, stream: BlockStream) -> None:
+        """Its reader has taken something, or has gone."""
+        self._stalled.pop(stream, None)
+
+    def overdue(self, stream: BlockStream) -> bool:
+        """Whether its reader has taken nothing for so long that others go first."""
+        since = self._stalled.get(stream)
+        return since is not None and since < time.monotonic() - STALLED_SECONDS
+
+    def take_back(self, needy: BlockStream) -> bool:
+        """Takes slots from readers that have been stalled for long, the longest first, until there
+        is one for somebody else; whether there is."""
+        latest = time.monotonic() - STALLED_SECONDS
+        for stream, since in list(islice(self._stalled.items(), TAKEN_AT_ONCE)):
+            if since >= latest:
+                break
+            if stream is not needy:
+                stream.give_back()
+                self.taken_back += 1
+                if self.arena.can_take():
+                    return True
+        return False
+
+    # --- what the operator should know ---
 
     def count(self, cause: str, message: str) -> None:
         """Counts something that the operator should know of, and says it the first time."""

@@ -1,8 +1,11 @@
 """A range of a file as bytes in memory, one block after the other.
 
-At most two runs of slots are held: the one being sent and the one ahead. A
-run is one slot at first and doubles each time that its reader has had to wait
-for the disk, so that only who keeps up gets long reads.
+Two runs of slots are held: the one being sent and the one ahead. A run is one
+slot at first and doubles each time that its reader has had to wait for the
+disk, so that only who keeps up gets long reads; it is halved when the disk has
+been ahead of the reader for two runs. A reader that still has to wait gets
+more runs ahead, as long as nobody else wants anything of the disk. A reader that takes nothing at
+all loses its slots to others who wait for one, and has the bytes read again.
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from aio.file import File
 from aio.window import window
 
 if TYPE_CHECKING:
-    from aio.disk import Disk
+    from aio.reads import Reads
 
-LONGEST_RUN = 4  # slots
+MOST_AHEAD = 4  # runs, for a reader that has a disk to itself
+EASY_RUNS = 2  # so many runs that were there before the reader was
 
 
 class Held(NamedTuple):
@@ -51,6 +55,9 @@ class Stream(Protocol):
     def advance(self, count: int) -> None:
         """`count` bytes of the view are not needed any more."""
 
+    def stall(self) -> None:
+        """The reader can take no more for now."""
+
     def close(self) -> None:
         """Nothing more is wanted."""
 
@@ -59,23 +66,27 @@ class BlockStream:
     """Ask view(); say advance(n) when n bytes of it are gone; close() when done, early or not."""
 
     __slots__ = (
-        "_asked", "_disk", "_end", "_file", "_held", "_position", "_run", "_starved",
-        "closed", "wake",
+        "_ahead", "_asked", "_easy", "_end", "_file", "_held", "_lost", "_position", "_reads", "_run",
+        "_starved", "brief", "closed", "wake",
     )  # fmt: skip
 
-    def __init__(self, disk: Disk, file: File, offset: int, length: int, wake: Callable[[], None]) -> None:
+    def __init__(self, reads: Reads, file: File, offset: int, length: int, wake: Callable[[], None]) -> None:
         file.retain()
-        self._disk = disk
+        self._reads = reads
         self._file = file
         self._position = offset
         self._end = offset + length
         self._asked = offset  # up to here bytes are held, or on their way
         self._held: deque[Held] = deque()
         self._run = 1
+        self._ahead = 1  # runs
         self._starved = False
+        self._easy = 0  # blocks since the reader had to wait that were followed by all that was asked for
+        self._lost = False  # what was held has been given to others
+        self.brief = length <= BLOCK  # it is not for long that it stands in anybody's way
         self.wake = wake
         self.closed = False
-        disk.want(self)
+        reads.want(self)
 
     @property
     def left(self) -> int:
@@ -84,51 +95,85 @@ class BlockStream:
     def view(self) -> memoryview | None:
         if self._file.changed:
             raise OSError(ESTALE, "the file changed while it was read")
+        if self._lost:
+            self._lost = False
+            self._reads.want(self)
         if not self._held:
             self._starved = True
             return None
         slot, start = self._held[0]
-        length = self._disk.arena.length(slot)
+        length = self._reads.arena.length(slot)
         if length == READING:
             self._starved = True
             return None
-        if error := self._disk.arena.error(slot):
+        if error := self._reads.arena.error(slot):
             raise OSError(error, "the disk could not read it")
         lead = self._position - start
         size = min(length - lead, self._end - self._position)
         if size <= 0:
             raise Shrunk
         at = slot * BLOCK + lead
-        return self._disk.memory[at : at + size]
+        return self._reads.memory[at : at + size]
 
     def advance(self, count: int) -> None:
         self._position += count
+        self._reads.moving(self)
         slot, start = self._held[0]
         if self._position >= min(start + BLOCK, self._end):
             self._held.popleft()
-            self._disk.arena.unpin(slot)
-            if self._starved:
-                self._starved = False
-                self._run = min(self._run * 2, LONGEST_RUN)
-            if self._asked < self._end and len(self._held) <= self._run:
-                self._disk.want(self)
+            self._reads.arena.unpin(slot)
+            self._keep_pace()
+            if self._asked < self._end and len(self._held) <= self._run * self._ahead:
+                self._reads.want(self)
+
+    def stall(self) -> None:
+        self._reads.stalled(self)
+
+    def give_back(self) -> None:
+        """Somebody needs the slots, and the reader takes nothing: it asks anew when it does."""
+        self._let_go()
+        self._asked = self._position
+        self._run = self._ahead = 1
+        self._lost = True
 
     def close(self) -> None:
         """What is still being read for it frees its slots when it is there."""
         if self.closed:
             return
         self.closed = True
-        self._disk.unwant(self)
-        while self._held:
-            self._disk.arena.unpin(self._held.popleft().slot)
+        self._let_go()
         self._file.release()
+
+    def _let_go(self) -> None:
+        self._reads.moving(self)
+        self._reads.unwant(self)
+        while self._held:
+            self._reads.arena.unpin(self._held.popleft().slot)
+
+    def _keep_pace(self) -> None:
+        """Longer reads for who waits for the disk, shorter ones for whom the disk waits."""
+        if self._starved:
+            self._starved = False
+            self._easy = 0
+            if self._run < self._reads.longest_run:
+                self._run = min(self._run * 2, self._reads.longest_run)
+            else:
+                self._ahead = min(self._ahead + 1, MOST_AHEAD) if self._reads.spare else 1
+        elif self._held and self._reads.arena.length(self._held[-1].slot) != READING:
+            self._easy += 1
+            if self._easy > EASY_RUNS * self._run:
+                self._easy = 0
+                if self._ahead > 1:
+                    self._ahead -= 1
+                else:
+                    self._run = max(1, self._run // 2)
 
     def take_turn(self) -> bool:
         """What comes next, for one that stood in line. False if it must stand there still."""
         while True:
             had_nothing = not self._held
             served = self.reach()
-            if not had_nothing or not self._held or self._disk.arena.length(self._held[0].slot) == READING:
+            if not had_nothing or not self._held or self._reads.arena.length(self._held[0].slot) == READING:
                 return served
             self.wake()  # it was read for somebody else meanwhile
             if self.closed:
@@ -136,8 +181,8 @@ class BlockStream:
 
     def reach(self, *, may_read: bool = True) -> bool:
         """Hold what comes next: from memory, or by a read. False if that must wait its turn."""
-        while self._asked < self._end and len(self._held) <= self._run:
-            if self._disk.means.cached:
+        while self._asked < self._end and len(self._held) <= self._run * self._ahead:
+            if self._reads.cached:
                 progress = self._reach_cached(may_read)
             else:
                 progress = may_read and self._read(self._asked, self._file.unit)
@@ -146,35 +191,37 @@ class BlockStream:
         return True
 
     def _reach_cached(self, may_read: bool) -> bool:
-        arena = self._disk.arena
+        arena = self._reads.arena
         index = self._asked // BLOCK
         slot = arena.find((self._file.identity, index))
         if slot is None:
             return may_read and self._read(self._asked, BLOCK)
         arena.pin(slot)
         if arena.length(slot) == READING:
-            self._disk.join(slot, self)
+            self._reads.join(slot, self)
         self._hold(slot, index * BLOCK)
         return True
 
     def _read(self, offset: int, unit: int) -> bool:
         """One read for a run of blocks that nobody has."""
-        room = min(self._disk.room(), self._run)
+        room = min(self._reads.room(self), self._run)
         if room <= 0:
             return False
         start, size, _ = window(offset, self._end - offset, unit, room * BLOCK)
         slots: list[int] = []
-        cached = self._disk.means.cached
+        arena = self._reads.arena
+        cached = self._reads.cached
+        again = cached and arena.remembers((self._file.identity, start // BLOCK))
         for at in range(start, start + size, BLOCK):
             key = (self._file.identity, at // BLOCK) if cached else None
-            if slots and key is not None and self._disk.arena.find(key) is not None:
+            if slots and key is not None and arena.find(key) is not None:
                 break
-            slot = self._disk.arena.take(key)
+            slot = arena.take(key)
             if slot is None:
                 break
             slots.append(slot)
         size = min(size, len(slots) * BLOCK, self._rounded_end(start))
-        self._disk.fetch(self._file, start, size, slots, self)
+        self._reads.fetch(self._file, start, size, slots, self, again=again)
         for n, slot in enumerate(slots):
             self._hold(slot, start + n * BLOCK)
         return True

@@ -1,4 +1,4 @@
-"""Disks for tests, made of loop devices: healthy ones of every kind, a slow one, one that stops answering.
+"""Disks of loop devices: healthy ones of every kind, the machine's own, a slow one, one that stops answering.
 
 Rule 1: everything here is a context manager; `loops` and `throttle` see to it that nothing stays behind.
 Rule 2: a disk is not believed to be frozen before `FrozenDisk.prove` has seen cold files hang.
@@ -66,10 +66,13 @@ def missing(*kinds: str) -> str | None:
 
 
 @contextmanager
-def filesystem(kind: str, megabytes: int, *, where: Path | None = None) -> Iterator[Path]:
+def filesystem(
+    kind: str, megabytes: int, *, where: Path | None = None, direct: bool = False
+) -> Iterator[Path]:
     """A fresh file system, mounted: ext4, ext4-journal (`data=journal`), xfs, btrfs, tmpfs or overlay.
 
-    In the overlay what is written goes to the upper layer, on the same fresh ext4 as the lower one.
+    In the overlay what is written goes to the upper layer, on the same fresh ext4 as the lower one. `direct`:
+    past the page cache of the file system that the image lies in.
     """
     with loops.home(where) as home, ExitStack() as stack:
         place = home / "disk"
@@ -78,7 +81,8 @@ def filesystem(kind: str, megabytes: int, *, where: Path | None = None) -> Itera
             yield stack.enter_context(loops.mounted(arguments, place))
             return
         image = loops.sparse(home / "image", max(megabytes, SMALLEST.get(kind, 0)))
-        device = str(stack.enter_context(loops.loop(image)).device)
+        options = ("--direct-io=on",) if direct else ()
+        device = str(stack.enter_context(loops.loop(image, *options)).device)
         loops.run(*FORMATS[kind], device)
         if kind == "overlay":
             below = stack.enter_context(loops.mounted(["-t", "ext4", device], home / "below"))
@@ -295,6 +299,21 @@ class SlowDisk(_Disk):
 
     def _release(self) -> None:
         self.unlimit()
+
+
+class OwnDisk(_Disk):
+    """Some of the machine's own disk, as fast as that is: a loop device that keeps nothing in memory."""
+
+    def _build(self, stack: ExitStack, home: Path) -> tuple[Loop, Loop, list[Path]]:
+        image = home / "image"
+        with open(image, "wb") as file:  # in one piece, where a sparse file would be in many
+            os.posix_fallocate(file.fileno(), 0, self._megabytes * 1_048_576)
+        loop = stack.enter_context(loops.loop(image, "--direct-io=on"))
+        loops.run(*EXT4, str(loop.device))
+        return loop, loop, [self.path]
+
+    def _release(self) -> None:
+        """Nobody is held back here."""
 
 
 def _awake(readers: dict[Path, subprocess.Popen[bytes]]) -> str:

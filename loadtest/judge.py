@@ -1,31 +1,33 @@
-"""Who judges a page, and who loads the disk: processes of their own, not on the server's core."""
+"""Who judges a page: a process of its own, not on the server's core, above the load to the scheduler."""
 
 from __future__ import annotations
 
 import os
 import select
-import selectors
 import signal
 import socket
 import time
 from collections.abc import Sequence
-from ctypes import Array, c_uint64
 from dataclasses import dataclass
+from itertools import cycle
 from multiprocessing.connection import Connection
 
 LOAD_CORE = 1
 PAGE = "/page.html"
+LAST_CHUNK = b"0\r\n\r\n"
 PAGES_PER_SECOND = 100  # to each of the servers, which take turns
 
 
 class Answer:
-    """Counts one answer off the wire: a head, then Content-Length bytes."""
+    """Counts one answer off the wire: a head, then Content-Length bytes, or chunks up to the last."""
 
-    __slots__ = ("_head", "_left", "ok")
+    __slots__ = ("_chunked", "_head", "_left", "_tail", "ok")
 
     def __init__(self) -> None:
         self._head = b""
         self._left = -1
+        self._chunked = False
+        self._tail = b""
         self.ok = False
 
     def feed(self, data: memoryview) -> bool:
@@ -37,11 +39,23 @@ class Answer:
                 return False
             lines = head.lower().split(b"\r\n")
             self.ok = lines[0].startswith(b"http/1.1 200")
-            lengths = [line.partition(b":")[2] for line in lines if line.startswith(b"content-length:")]
-            self._left = int(lengths[0]) - len(body) if lengths else 0
+            self._chunked = b"transfer-encoding: chunked" in lines
+            self._left = length_in(lines) - len(body)
+            data = memoryview(body)
         else:
             self._left -= len(data)
+        if self._chunked:
+            # Bytes that look like the last chunk, just where one arrival ends, are not worth a parser here.
+            self._tail = (self._tail + bytes(data[-len(LAST_CHUNK) :]))[-len(LAST_CHUNK) :]
+            self._left = 0
+            return self._tail == LAST_CHUNK
         return self._left <= 0
+
+
+def length_in(lines: Sequence[bytes]) -> int:
+    """Content-Length, from the lines of a head in lower case; 0 if there is none."""
+    lengths = [line.partition(b":")[2] for line in lines if line.startswith(b"content-length:")]
+    return int(lengths[0]) if lengths else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +67,24 @@ class Sample:
     done: int
 
 
-def ask_by_timetable(ports: Sequence[int], end: int, report: Connection) -> None:
-    """Ask every port for the page by the timetable, in turns, each on one connection that is kept."""
-    _settle_on_core(realtime=True)
-    period = 1_000_000_000 // PAGES_PER_SECOND
-    start = time.monotonic_ns() + period
-    asked = [_Asked(port, start + index * period // len(ports), period) for index, port in enumerate(ports)]
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """Whom the judge asks for what, and how often. The targets are asked for in turn, and then again."""
+
+    port: int
+    targets: Sequence[str] = (PAGE,)
+    per_second: float = PAGES_PER_SECOND
+
+
+def ask_by_timetable(timetables: Sequence[Timetable], end: int, report: Connection) -> None:
+    """Keep to all the timetables until the end, each on one connection that is kept."""
+    settle_on_core(realtime=True)
+    start = time.monotonic_ns() + 10_000_000
+    asked = [
+        # Between the others' times.
+        _Asked(timetable, start + index * 10_000_000 // len(timetables))
+        for index, timetable in enumerate(timetables)
+    ]
     while (now := time.monotonic_ns()) < end:
         for one in asked:
             one.ask_if_due(now)
@@ -74,11 +100,12 @@ def ask_by_timetable(ports: Sequence[int], end: int, report: Connection) -> None
 class _Asked:
     """The judge's side of one server: one request under way at most, and what is due meanwhile waits."""
 
-    def __init__(self, port: int, due: int, period: int) -> None:
-        self._port = port
-        self._period = period
-        self._request = request(PAGE)
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+    def __init__(self, timetable: Timetable, due: int) -> None:
+        self._port = timetable.port
+        self._period = int(1e9 / timetable.per_second)
+        self._targets = cycle(timetable.targets)
+        self._request = request(next(self._targets))
+        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
         self._answer = Answer()
         self._buffer = memoryview(bytearray(65536))
         self.samples: list[Sample] = []
@@ -100,16 +127,15 @@ class _Asked:
             received = self._socket.recv_into(self._buffer)
         except ConnectionError:
             received = 0
-        if (
-            received == 0
-        ):  # the server has closed; the request is asked again, and has been waiting all the time
+        if received == 0:  # the server has closed; it is asked again, and has been waited for all the time
             self._socket.close()
             self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
             self._answer = Answer()
             self._socket.send(self._request)
         elif self._answer.feed(self._buffer[:received]):
             if not self._answer.ok:
-                raise RuntimeError(f"port {self._port} does not serve {PAGE}")
+                raise RuntimeError(f"port {self._port} does not serve {self._request.split()[1].decode()}")
+            self._request = request(next(self._targets))
             self._note_until(time.monotonic_ns(), answered=True)
 
     def finish(self, end: int) -> list[Sample]:
@@ -127,64 +153,8 @@ class _Asked:
             self.sent = 0
 
 
-def keep_downloading(
-    port: int, cold: Sequence[str], at_once: int, end: int, counters: Array[c_uint64]
-) -> None:
-    """Keep so many downloads going until the end; as one completes, its connection asks for the next file.
-
-    The counters: bytes received, downloads completed, downloads failed, whether the files ran out.
-    """
-    _settle_on_core(realtime=False)
-    targets = iter(cold)
-    buffer = memoryview(bytearray(1 << 18))
-    selector = selectors.DefaultSelector()
-
-    def ask(connection: socket.socket) -> None:
-        target = next(targets, None)
-        if target is None:
-            counters[3] = 1
-            selector.unregister(connection)
-            connection.close()
-            return
-        connection.sendall(request(target))
-        selector.modify(connection, selectors.EVENT_READ, Answer())
-
-    def begin() -> None:
-        connection = socket.socket()
-        connection.setblocking(False)
-        connection.connect_ex(("127.0.0.1", port))
-        selector.register(connection, selectors.EVENT_WRITE, None)
-
-    for _ in range(at_once):
-        begin()
-    while (left := end - time.monotonic_ns()) > 0:
-        for key, _ in selector.select(min(left / 1e9, 0.5)):
-            connection = key.fileobj
-            assert isinstance(connection, socket.socket)
-            try:
-                if key.data is None:
-                    ask(connection)
-                    continue
-                received = connection.recv_into(buffer)
-            except BlockingIOError:
-                continue
-            except OSError:
-                received = 0
-            counters[0] += received
-            if received == 0:
-                counters[2] += 1
-                selector.unregister(connection)
-                connection.close()
-                if (
-                    counters[2] < at_once + len(cold) // 10
-                ):  # a server that only refuses is not asked for ever
-                    begin()
-            elif key.data.feed(buffer[:received]):
-                counters[1 if key.data.ok else 2] += 1
-                ask(connection)
-
-
-def _settle_on_core(realtime: bool) -> None:
+def settle_on_core(realtime: bool) -> None:
+    """This process's share of the machine. Whoever started it ends it: a Ctrl-C is not for it."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.sched_setaffinity(0, {LOAD_CORE})

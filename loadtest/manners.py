@@ -26,7 +26,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest import hard_cases, hard_messages, servers
+from loadtest import hard_cases, hard_messages, peers, servers
 from loadtest.hard_cases import NEXT_BODY, Case, get
 from loadtest.verdicts import Answer, Kind, Seen, Verdict, judge, status
 
@@ -94,7 +94,7 @@ def compare() -> list[Column]:
         started: dict[str, servers.Server] = {}
         missing: dict[str, str] = {}
         for name, (kind, configure) in PEERS.items():
-            if why := servers.missing(kind):
+            if why := peers.missing(kind):
                 missing[name] = why
             else:
                 started[name] = stack.enter_context(servers.start(kind, root, configure=configure))
@@ -310,12 +310,12 @@ def _send(sock: socket.socket, data: bytes) -> None:
 
 
 def _version(kind: str) -> str:
-    return servers.version(kind).partition(" - ")[0]
+    return peers.version(kind).partition(" - ")[0]
 
 
-def _nginx(root: Path, directory: Path) -> servers.Command:
+def _nginx(site: peers.Site, directory: Path) -> peers.Command:
     """As Debian's nginx.conf, and files compressed beforehand."""
-    port = servers.free_port()
+    port = peers.free_port()
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     places = "\n".join(f"    {kind}_temp_path {directory}/{kind};" for kind in kinds)
     config = directory / "nginx.conf"
@@ -337,26 +337,26 @@ http {{
     gzip_vary on;
     server {{
         listen 127.0.0.1:{port};
-        root {root};
+        root {site.root};
         index index.html;
     }}
 }}
 """
     )
     argv = (
-        str(servers.debian_path("nginx")),
+        str(peers.debian_path("nginx")),
         *("-p", str(directory), "-c", str(config), "-e", f"{directory}/error.log"),
     )
-    return servers.Command(argv, port)
+    return peers.Command(argv, port)
 
 
-def _lighttpd(root: Path, directory: Path) -> servers.Command:
+def _lighttpd(site: peers.Site, directory: Path) -> peers.Command:
     """As Debian's lighttpd.conf, and mod_deflate: it knows no files compressed beforehand."""
-    port = servers.free_port()
+    port = peers.free_port()
     config = directory / "lighttpd.conf"
     config.write_text(
         f"""server.modules = ( "mod_indexfile", "mod_access", "mod_alias", "mod_redirect", "mod_deflate" )
-server.document-root = "{root}"
+server.document-root = "{site.root}"
 server.bind = "127.0.0.1"
 server.port = {port}
 server.errorlog = "{directory}/error.log"
@@ -373,11 +373,11 @@ deflate.allowed-encodings = ( "gzip" )
 server.modules += ( "mod_dirlisting", "mod_staticfile" )
 """
     )
-    return servers.Command((str(servers.debian_path("lighttpd")), "-D", "-f", str(config)), port)
+    return peers.Command((str(peers.debian_path("lighttpd")), "-D", "-f", str(config)), port)
 
 
 COUNTED = (Kind.RIGHT, Kind.CHOICE, Kind.WRONG)
-PEERS: Mapping[str, tuple[str, Callable[[Path, Path], servers.Command] | None]] = {
+PEERS: Mapping[str, tuple[str, Callable[[peers.Site, Path], peers.Command] | None]] = {
     "Headrace": ("headrace", None),
     "nginx": ("nginx-sendfile", _nginx),
     "lighttpd": ("lighttpd", _lighttpd),

@@ -72,6 +72,11 @@ class Treatment:
     bandwidth: int | None = None
     download: bool = False
 
+    @property
+    def guarded(self) -> bool:
+        """Whether it depends on who asks."""
+        return self.closed or bool(self.allow or self.deny) or self.realm is not None
+
 
 class Rulebook:
     """All rules of a site, in order."""

@@ -25,6 +25,7 @@ from server.answer.found import (
 )
 from server.answer.listing import order_of, wants_json
 from server.answer.negotiation import CODINGS, preferred
+from server.answer.target import path_of
 
 INDEX = b"index.html"
 NOT_FOUND_PAGE = b"404.html"
@@ -222,25 +223,27 @@ def _with_slash(path: bytes, target: bytes) -> Redirect:
     that puts a prefix before it."""
     raw, _, query = target.partition(b"?")
     name = path.rpartition(b"/")[2]
-    last = raw.rpartition(b"/")[2]
-    location = b"./" + _quoted(name) if _is_asked_for(path, raw, name, last) else b"/" + _quoted(path)
-    return Redirect(_with_query(location + b"/", query), HTTPStatus.MOVED_PERMANENTLY)
+    plain = path_of(raw) == path and _ends_plainly(raw, name)
+    location = b"./" + _quoted(name) + b"/" if plain else b"/" + _quoted(path) + b"/"
+    return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
 
 
 def _without_slash(path: bytes, target: bytes) -> Redirect:
     raw, _, query = target.partition(b"?")
-    bare = path[:-1]
+    bare = path.rstrip(b"/")
     name = bare.rpartition(b"/")[2]
-    last = raw[:-1].rpartition(b"/")[2] if raw.endswith(b"/") else b""
-    location = b"../" + _quoted(name) if _is_asked_for(path, raw, name, last) else b"/" + _quoted(bare)
+    plain = raw.endswith(b"/") and path_of(raw) == path and _ends_plainly(raw[:-1], name)
+    location = b"../" + _quoted(name) if plain else b"/" + _quoted(bare)
     return Redirect(_with_query(location, query), HTTPStatus.MOVED_PERMANENTLY)
 
 
-def _is_asked_for(path: bytes, raw: bytes, name: bytes, last: bytes) -> bool:
-    """Whether what is relative to the raw path of the target leads everybody to this path (RFC 3986
-    section 5.2): not after a rewrite, nor where the last slash is encoded, nor past a segment that
-    some keep and others drop, as an empty one or an encoded dot."""
-    return unquote_to_bytes(last) == name and unquote_to_bytes(raw)[1:] == path
+def _ends_plainly(raw: bytes, name: bytes) -> bool:
+    """Whether what is relative to this path leads everybody to the same place (RFC 3986 section 5.2):
+    its last segment is the name, and none is one that some keep and others drop."""
+    segments = unquote_to_bytes(raw)[1:].split(b"/")
+    return unquote_to_bytes(raw.rpartition(b"/")[2]) == name and not any(
+        segment in (b"", b".", b"..") for segment in segments
+    )
 
 
 def _with_query(location: bytes, query: bytes) -> bytes:

@@ -133,6 +133,21 @@ _BY_ENDING: dict[bytes, bytes] = {
 }  # fmt: skip
 
 
+# What a browser needs before it shows a page. Nobody sits and waits for the rest.
+_OF_PAGES = (
+    b"text/",
+    b"image/",
+    b"font/",
+    b"application/json",
+    b"application/manifest+json",
+)
+
+
+def belongs_to_a_page(kind: bytes) -> bool:
+    """Whether files of this content type are parts of pages, rather than downloads."""
+    return kind.startswith(_OF_PAGES)
+
+
 def content_type(path: bytes, overrides: Mapping[bytes, bytes] = MappingProxyType({})) -> bytes:
     """The type of what lies at this path; the site's own types, by ending in lower case, go first.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from server.wire.address import Address
 
 LOGS = ("none", "common", "combined", "json")
-BACKENDS = ("auto", "linux-aio", "threads", "sendfile", "buffered")
+BACKENDS = ("auto", "linux-aio", "posix-aio", "threads", "sendfile", "buffered")
 ETAGS = ("mtime", "content", "none")
 SYMLINKS = ("within", "follow", "deny")
 DEFAULT_LISTEN = "127.0.0.1:8080"

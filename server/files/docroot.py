@@ -22,11 +22,10 @@ from itertools import islice
 
 from aio import Disk, Facts, Failed, Hashed, Listed, Loaded, Look, Opened, Way
 from server.answer.found import Found, Inventory, Missing, Representation
-from server.answer.negotiation import CODINGS
-from server.answer.search import SITE_FILES
-from server.files.content import SMALL, Contents
-from server.files.entry import UNAVAILABLE, Entry, Waiter, not_found, rewritten
+from server.files.content import Contents
+from server.files.entry import CHECK_SECONDS, RETIRED, UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
+from server.files.looks import Looks
 from server.files.mounts import Mounts
 from server.files.root import Root
 from server.files.tags import Digests, is_provisional, wants_digest
@@ -34,10 +33,8 @@ from server.files.terms import Terms
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
-CHECK_SECONDS = 0.5  # what is in use is checked so soon again, in the background
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
 LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
-SITE_FILE_BYTES = 1024 * 1024  # of rules in the root, which are read whole
 OPEN_AT_ONCE = 128  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
 LONG_BYTES = 256  # names of nothing that are longer are not remembered: there is no end of them
@@ -64,14 +61,7 @@ class Docroot:
         self._contents = contents
         self._digests = digests
         self._terms = terms
-        self._look = Look(
-            load_limit=SMALL,
-            links=terms.links,
-            endings=tuple(coding.ending for coding in CODINGS),
-            digest=terms.etag != "none",
-        )
-        self._look_across = replace(self._look, stay=False)
-        self._look_whole = replace(self._look, load_limit=SITE_FILE_BYTES)
+        self._looks = Looks(terms)
         self._loop = loop
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
@@ -108,8 +98,7 @@ class Docroot:
         if entry.found is None:
             entry.waiters[waiter] = None
             return entry, False
-        if entry.content is not None:
-            self._contents.touch(entry)
+        self.touch(entry)
         age = now - entry.checked_at
         if age >= CHECK_SECONDS and not entry.check_started:
             self._check(entry)
@@ -124,6 +113,11 @@ class Docroot:
             self._loop.when_patience_ends(lambda: self._patience_ended(entry))
         return entry, False
 
+    def touch(self, entry: Entry) -> None:
+        """It is in use, and so is its content."""
+        if entry.content is not None:
+            self._contents.touch(entry)
+
     def drop(self, entry: Entry) -> None:
         """Forgets it; answers that are under way keep their file."""
         if self._entries.get(entry.key) is entry:
@@ -133,9 +127,7 @@ class Docroot:
     # --- opening ---
 
     def _look_at(self, entry: Entry) -> Look:
-        if entry.path in SITE_FILES:
-            return self._look_whole
-        return self._look if entry.disk is self.disk else self._look_across
+        return self._looks.at(entry.path, stay=entry.disk is self.disk)
 
     def _open(self, entry: Entry, done: Callable[[Entry, Outcome], None]) -> None:
         version = self._root.version
@@ -344,6 +336,7 @@ class Docroot:
             waiter.found(entry)
 
     def _retire(self, entry: Entry) -> None:
+        entry.version = RETIRED
         if entry.content is not None:
             self._contents.discharge(entry)
         if entry.file is not None:

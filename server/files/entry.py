@@ -16,6 +16,8 @@ from server.answer.rules import Treatment
 if TYPE_CHECKING:
     from server.files.docroot import Docroot
 
+CHECK_SECONDS = 0.5  # what is in use is looked at so soon again, in the background
+RETIRED = -1
 MOST_READY = 64  # answers that are kept ready for one path
 
 STATUS_FOR_ERRNO = {
@@ -67,8 +69,25 @@ class Entry:
     """A small file whole, an open file, the list of a directory, or that there is nothing."""
 
     __slots__ = (
-        "_docroot", "alarmed", "check_started", "checked_at", "content", "disk", "error", "facts",
-        "file", "found", "inventory", "made_at", "path", "ready", "request", "used_at", "version", "waiters",
+        "__weakref__",
+        "_docroot",
+        "alarmed",
+        "check_started",
+        "checked_at",
+        "content",
+        "disk",
+        "error",
+        "facts",
+        "file",
+        "found",
+        "inventory",
+        "made_at",
+        "path",
+        "ready",
+        "request",
+        "used_at",
+        "version",
+        "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +103,7 @@ class Entry:
         self.facts: Facts | None = None
         self.error = 0
         self.made_at = now
-        self.version = 0  # of the root that it was found beneath
+        self.version = 0  # of the root that it was found beneath, or RETIRED
         self.checked_at = now
         self.used_at = now
         self.check_started = 0.0  # 0: no check is under way
@@ -102,6 +121,15 @@ class Entry:
     def gone(self) -> bool:
         """Whether it has been dropped since it was found, and its file with it."""
         return self.facts is not None and self.content is None and self.file is None
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether it can be served without a question, and is not even due for a look."""
+        return now - self.checked_at < CHECK_SECONDS and self.version == self._docroot.version
+
+    def use(self, now: float) -> None:
+        """It has been asked for again."""
+        self.used_at = now
+        self._docroot.touch(self)
 
     def keep_ready(self, manner: Manner, answer: Answer, head: Dated) -> None:
         if len(self.ready) >= MOST_READY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from server.answer.found import Place, Result, Selection
 from server.answer.search import Steps
@@ -33,6 +33,11 @@ class Inquiry:
     def entry(self) -> Entry | None:
         """Whose bytes are to be sent."""
         return self._entries[self.result.sent[0]] if isinstance(self.result, Selection) else None
+
+    @property
+    def consulted(self) -> Iterable[Entry]:
+        """All that were asked about."""
+        return self._entries.values()
 
     def found(self, entry: Entry) -> None:
         self._found = entry

@@ -94,6 +94,11 @@ class Site:
 
     # --- rules, each question answered once for a path ---
 
+    @property
+    def rules(self) -> Rulebook:
+        """Another one as soon as any of them is another."""
+        return self._rulebook
+
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
         work_out = self._detour if len(path) <= LONG_BYTES else self._rulebook.detour
         return work_out(path, force=force)

@@ -1,4 +1,4 @@
-"""How the files beneath a root are looked up, and what is said of them."""
+"""On what terms the files beneath a root are looked up, and what is said of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from server.files.tags import validators
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one root is told."""
+    """Those of one root, as its site has them."""
 
     etag: str = "mtime"  # or "content" or "none"
     links: Links = Links.WITHIN

@@ -25,12 +25,13 @@ from server.files.terms import Terms
 from server.loop import Loop
 from server.observe.access import LineLog
 from server.observe.journal import Journal
-from server.process.memory import SMALL_FILES, default_budget
+from server.process.memory import SMALL_FILES, default_budget, limit
 from server.process.signals import Signals
 from server.wire.address import SocketName, address_of
 from server.wire.passwords import Passwords
 from server.wire.server import Server
 
+MOST_REMEMBERED = 65_536  # blocks that are gone, and may be in the page cache: 200 bytes for each
 FILES_SHARE = 4  # of all descriptors, a disk's files may take one in so many
 DRAIN_SECONDS = 30.0
 GARBAGE_OBJECTS = 10_000  # made since the last collection, to make another one worth its while
@@ -41,6 +42,7 @@ MEANS = {
     "auto": Means(),
     "linux-aio": Means(cached=False, settle_ns=0),
     "threads": Means(native=False, cached=False),
+    "posix-aio": Means(native=False, cached=False, posix=True),
 }
 
 
@@ -55,7 +57,9 @@ class Worker:
         self.loop = Loop()
         budget = config.memory or default_budget()
         self.service = Service(
-            max(8, budget * (SMALL_FILES - 1) // SMALL_FILES // BLOCK), report=self.journal.notice
+            max(8, budget * (SMALL_FILES - 1) // SMALL_FILES // BLOCK),
+            remembered=min(MOST_REMEMBERED, limit() // BLOCK),
+            report=self.journal.notice,
         )
         self.contents = Contents(budget // SMALL_FILES)
         self.disks: list[Disk] = []
@@ -134,22 +138,28 @@ class Worker:
             "slots": asdict(self.service.arena.census()),
             "hits": self.service.arena.hits,
             "evictions": self.service.arena.evictions,
+            "taken_back": self.service.taken_back,
             "disks": [
                 {
                     "root": disk.name,
                     "native": disk.native,
-                    "native_reads": disk.native_reads,
-                    "thread_reads": disk.thread_reads,
-                    "reads_in_flight": disk.reads_in_flight,
-                    "slots_reading": disk.slots_reading,
-                    "read_quota": disk.read_quota,
-                    "slot_quota": disk.slot_quota,
+                    "native_reads": disk.reads.native_reads,
+                    "thread_reads": disk.reads.thread_reads,
+                    "cached_reads": disk.reads.cached_reads,
+                    "reads_in_flight": disk.reads.in_flight,
+                    "slots_reading": disk.reads.slots_in_flight,
+                    "read_quota": disk.reads.quota,
+                    "read_depth": disk.reads.depth.limit,
+                    "slot_quota": disk.reads.slot_quota,
                     "jobs_in_flight": disk.jobs_in_flight,
                     "job_quota": disk.job_quota,
                     "waiting": disk.waiting,
                 }
                 for disk in self.disks
             ],
+            "heads_judged": self.server.verdicts.judged,
+            "lines_judged": self.server.verdicts.read,
+            "replies_recalled": self.server.recall.hits,
             "entries": sum(docroot.entries for docroot in self._docroots),
             "open_files": sum(docroot.open_files for docroot in self._docroots),
             "small_file_bytes": self.contents.held,

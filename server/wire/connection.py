@@ -17,12 +17,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aio import Shrunk
-from server.answer.plan import KNOWN_METHODS, Answer, not_allowed, options, page
+from server.answer.plan import Answer, page
 from server.answer.ranges import FileRange
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
-from server.wire.exchange import Exchange, asks_for_another
-from server.wire.heads import Head, Refusal, Request, verdict
+from server.wire.exchange import Exchange, Reply, asks_for_another, without_file
+from server.wire.heads import Head, Refusal, Request
 from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, Source
 from server.wire.pace import Pace
@@ -187,7 +187,7 @@ class Connection:
                 if self._half_closed:
                     self.drop()
                 break
-            judged = verdict(head) if isinstance(head, bytes) else head
+            judged = self._server.verdicts.judge(head) if isinstance(head, bytes) else head
             if isinstance(judged, Refusal):
                 self._refuse(judged)
             else:
@@ -203,34 +203,38 @@ class Connection:
         if request.method not in (b"GET", b"HEAD") and not asks_for_another(request):
             self._answer_without_file(request)
             return
+        if known := self._server.recall.reply(request, self._persistence(request)):
+            self._reply(request, known)
+            return
         try:
-            self._exchange = exchange = Exchange(request, self._peer, self._server, self)
+            self._exchange = Exchange(request, self._peer, self._server, self)
         except BadTarget as error:
             self._refuse(request.refused(HTTPStatus.BAD_REQUEST, str(error)))
             return
-        self._go_on(exchange)
+        self._go_on(self._exchange)
 
     def _go_on(self, exchange: Exchange) -> None:
         """Answers, if what the answer depends on is known."""
-        reply = exchange.proceed(self._persistence(exchange.request))
-        if reply is None:
+        if (reply := exchange.proceed(self._persistence(exchange.request))) is None:
             self._wait_for_disk()
             return
         self._exchange = None
+        self._reply(exchange.request, reply)
+
+    def _reply(self, request: Request, reply: Reply) -> None:
         if reply.bandwidth is None:
             self._pace = None
         elif self._pace is None or self._pace.rate != reply.bandwidth:
             self._pace = Pace(reply.bandwidth, self._server.loop.now)
-        self._put(exchange.request, reply.answer, reply.head, reply.entry)
+        self._put(request, reply.answer, reply.head, reply.entry)
 
     def _answer_without_file(self, request: Request) -> None:
-        if request.method == b"OPTIONS":
-            self._put_page(request, options())
-        elif request.method in KNOWN_METHODS:
-            self._last = True  # it may have a body, which nobody reads
-            self._put_page(request, not_allowed(request.method))
+        decided = without_file(request)
+        if isinstance(decided, Refusal):
+            self._refuse(decided)
         else:
-            self._refuse(request.refused(HTTPStatus.NOT_IMPLEMENTED, "an unknown method"))
+            self._last |= request.method != b"OPTIONS"  # it may have a body, which nobody reads
+            self._put_page(request, decided)
 
     def _persistence(self, asked: Request | Refusal) -> bytes:
         """What the Connection field must say, if anything (RFC 9112 section 9.3)."""
@@ -304,10 +308,13 @@ class Connection:
             self._outbox = None
             self._log(outbox)
             self._finish()
-        elif moved:
-            self.deadline = self._server.loop.now + SEND_SECONDS
-            if moved >= STEP_BYTES and not self._blocked:
+        elif outbox is not None:
+            if self._blocked:
+                outbox.stall()
+            elif moved >= STEP_BYTES:
                 self.wake()
+            if moved:
+                self.deadline = self._server.loop.now + SEND_SECONDS
         self._rest()
         return moved
 

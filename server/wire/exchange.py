@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from server.answer.cors import is_preflight, preflight
 from server.answer.found import Missing, Selection
 from server.answer.guard import admits, challenge, credentials
-from server.answer.plan import Answer, answer, options
+from server.answer.plan import KNOWN_METHODS, Answer, answer, not_allowed, options
 from server.answer.rules import Treatment
 from server.answer.search import failure, search
 from server.answer.target import path_of
 from server.files.entry import Client, Dated, Entry, Manner
 from server.files.inquiry import Inquiry
-from server.wire.heads import Head, Request
+from server.wire.heads import Head, Refusal, Request
 from server.wire.passwords import Judgement, Ticket
 
 if TYPE_CHECKING:
@@ -147,7 +147,13 @@ class Exchange:
                 result.fallback, result.path,
             )  # fmt: skip
             if known := entry.ready.get(manner):
-                return Reply(*known, entry, treatment.bandwidth)
+                reply = Reply(*known, entry, treatment.bandwidth)
+                if not treatment.guarded:
+                    self._server.recall.keep(
+                        request, persistence, self._site, self._inquiry.consulted, reply,
+                        by_origin=treatment.cors is not None,
+                    )  # fmt: skip
+                return reply
         decided = answer(
             request.method, request.fields, result, treatment, self._server.second, self._server.boundary
         )
@@ -172,6 +178,15 @@ class Exchange:
         decided = answer(self.request.method, self.request.fields, nothing, treatment, self._server.second)
         decided = replace(decided, headers=(*decided.headers, SOON))
         return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
+
+
+def without_file(request: Request) -> Answer | Refusal:
+    """The answer to whoever wants no file."""
+    if request.method == b"OPTIONS":
+        return options()
+    if request.method in KNOWN_METHODS:
+        return not_allowed(request.method)
+    return request.refused(HTTPStatus.NOT_IMPLEMENTED, "an unknown method")
 
 
 def asks_for_another(request: Request) -> bool:

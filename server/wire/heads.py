@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv6Address
+from typing import NamedTuple
 
 import h11
 
@@ -40,8 +41,7 @@ ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 DATE_PLACE = b"Date: ?"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A head without a fault. Field names are in lower case; repeated fields are joined."""
 
     method: bytes

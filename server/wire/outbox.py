@@ -114,6 +114,12 @@ class Outbox:
             count = 0
         self._tidy()
 
+    def stall(self) -> None:
+        """The socket takes no more for now."""
+        piece = self._pieces[0]
+        if not isinstance(piece, memoryview | FileRange):
+            piece.stall()
+
     def moved(self, count: int) -> None:
         """The stream that is next has moved `count` bytes by itself."""
         self.sent_bytes += count

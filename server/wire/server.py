@@ -15,6 +15,8 @@ from server.loop import Loop
 from server.observe.access import AccessLog
 from server.wire.connection import Connection
 from server.wire.passwords import Passwords
+from server.wire.recall import Recall
+from server.wire.verdicts import Verdicts
 
 ACCEPTS_AT_ONCE = 64
 
@@ -35,6 +37,8 @@ class Server:
         self.sites = sites
         self.passwords = passwords
         self.access_log = access_log
+        self.verdicts = Verdicts()
+        self.recall = Recall(sites, loop)
         self.boundary = secrets.token_hex(16).encode()  # between the parts of an answer
         self.draining = False
         self.broken_off = 0  # answers that could not be completed

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loadtest import manners, servers
+from loadtest import manners, peers
 from loadtest.hard_cases import NEXT_BODY, PAGE
 from loadtest.verdicts import Answer, Kind, Seen, judge
 from tests.rig.server import CHECKOUT
@@ -62,7 +62,7 @@ def test_each_server_that_is_installed_has_a_verdict_in_every_case(
     columns: dict[str, dict[str, Any]], name: str, kind: str
 ) -> None:
     column = columns[name]
-    if why := servers.missing(kind):
+    if why := peers.missing(kind):
         assert (column["missing"], column["cases"]) == (why, [])
         return
     assert [case["case"] for case in column["cases"]] == NAMES
@@ -82,7 +82,7 @@ def test_the_table_has_a_row_for_every_case(results: Path) -> None:
 
 def test_a_server_that_is_not_installed_has_a_column_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     why = "lighttpd is not installed (apt-get install lighttpd)"
-    monkeypatch.setattr(servers, "missing", lambda kind: why if kind != "headrace" else None)
+    monkeypatch.setattr(peers, "missing", lambda kind: why if kind != "headrace" else None)
     columns = manners.compare()
     assert [bool(column.results) for column in columns] == [True, False, False]
     table = manners.table(columns)

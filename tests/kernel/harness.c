@@ -170,9 +170,9 @@ static void ask_read(int tag, bool bad)
     const uint32_t *slot = request->slot;
     int fd = bad ? NO_DESCRIPTOR : request->by_aio ? direct : buffered;
     asked(tag, bad ? BAD_READ : READ,
-          (request->by_aio ? group_read : group_pread)(request->by_aio ? native : threads, (uint64_t)tag, fd,
-                                                       request->offset, request->size,
-                                                       slot[0], slot[1], slot[2], slot[3]));
+          group_read(request->by_aio ? native : threads,
+                     request->by_aio ? READ_NATIVE : any(2) ? READ_THREAD : READ_CACHED, (uint64_t)tag, fd,
+                     request->offset, request->size, slot[0], slot[1], slot[2], slot[3]));
 }
 
 /* --- being told -------------------------------------------------------- */

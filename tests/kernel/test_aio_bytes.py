@@ -94,7 +94,7 @@ def test_threads_are_asked_for_and_then_nothing_is_counted(samples):
 def test_direct_reads_that_fail_after_all_are_done_by_threads(samples, backend):
     with Bench(samples("ext4"), BACKENDS[backend]) as bench, bench.opened(SAMPLES[-2].name) as opened:
         opened.file.unit = 1  # as if statx(2) had promised more than the file system keeps
-        bench.disk.means = Means(bench.disk.means.native, cached=False)
+        bench.disk.reads.cached = False
         assert bench.read(opened.file, 1, 10_000) == SAMPLES[-2].bytes(1, 10_000)
         assert bench.read(opened.file, 3, 10_000) == SAMPLES[-2].bytes(3, 10_000)
         assert bench.service.counters == ({"direct failed": 1} if opened.facts.way is Way.DIRECT else {})

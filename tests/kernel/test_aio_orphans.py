@@ -119,7 +119,7 @@ class Crowd:
 
     def turn(self) -> None:
         self.service.flush()
-        under_way = any(disk.reads_in_flight + disk.jobs_in_flight for disk in self.disks)
+        under_way = any(disk.reads.in_flight + disk.jobs_in_flight for disk in self.disks)
         if under_way and self.random.random() < 0.5:
             select.select([self.service.eventfd], [], [])
         self.service.reap()
@@ -148,8 +148,8 @@ def test_whoever_leaves_whenever_nothing_is_lost_and_nothing_is_left(root, monke
             assert steps < 100 * STEPS, "the service does not get on"
             crowd.step()
             for disk in both:
-                assert disk.reads_in_flight <= disk.read_quota
-                assert disk.slots_reading <= disk.slot_quota
+                assert disk.reads.in_flight <= disk.reads.quota
+                assert disk.reads.slots_in_flight <= disk.reads.slot_quota
                 assert disk.jobs_in_flight <= disk.job_quota
         crowd.leave_all()
         for disk in both:
@@ -161,7 +161,9 @@ def test_whoever_leaves_whenever_nothing_is_lost_and_nothing_is_left(root, monke
         assert census.free + census.kept == census.total
         assert (census.reading, census.pinned) == (0, 0)
         for disk in both:
-            assert disk.jobs_in_flight == disk.reads_in_flight == disk.slots_reading == disk.waiting == 0
+            assert (
+                disk.jobs_in_flight == disk.reads.in_flight == disk.reads.slots_in_flight == disk.waiting == 0
+            )
     assert os.listdir("/proc/self/fd") == descriptors
 
 
@@ -175,7 +177,7 @@ def test_the_slots_of_a_reader_that_left_are_nobodys_until_the_kernel_gives_them
             assert under_way > 0
             stream.close()
             assert bench.service.arena.census().reading == under_way
-            assert bench.disk.reads_in_flight > 0
+            assert bench.disk.reads.in_flight > 0
         bench.rest()
         assert bench.service.arena.census().reading == 0
 
@@ -190,7 +192,7 @@ def test_a_descriptor_is_closed_after_its_last_read_and_not_before(root, backend
         outcome.file.release()
         bench.until(lambda: stream.view() is not None)
         stream.close()
-        while bench.disk.reads_in_flight:
+        while bench.disk.reads.in_flight:
             assert os.path.samefile(descriptor, root / str(SIZES[-1]))
             bench.turn()
         bench.rest()

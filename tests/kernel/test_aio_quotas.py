@@ -8,7 +8,8 @@ import pytest
 
 from aio import BLOCK, File, Opened
 from aio.disk import OPENERS
-from aio.stream import LONGEST_RUN
+from aio.reads import RUN as LONGEST_RUN
+from aio.stream import MOST_AHEAD
 from loadtest import disks
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench, tile
 
@@ -44,14 +45,14 @@ def test_what_is_in_memory_is_there_without_a_turn(root, backend):
                 got += view
                 stream.advance(len(view))
         assert got == tile(6, size - 5)
-        assert bench.disk.reads_in_flight == 0
+        assert bench.disk.reads.in_flight == 0
 
 
 @pytest.mark.parametrize("backend", CACHED)
 def test_what_is_in_memory_does_not_wait_behind_those_who_wait_for_the_disk(root, backend):
     with Bench(root, BACKENDS[backend]) as bench, bench.opened("0") as hot, bench.opened("1") as cold:
         assert bench.read(hot.file, 0, SIZE) == tile(0, SIZE)
-        quota, bench.disk.read_quota = bench.disk.read_quota, 0  # a disk that has all it can bear
+        quota, bench.disk.reads.quota = bench.disk.reads.quota, 0  # a disk that has all it can bear
         with bench.stream(cold.file, 0, 100) as stuck, bench.stream(hot.file, 0, SIZE) as stream:
             for start in range(0, SIZE, BLOCK):
                 view = stream.view()
@@ -59,7 +60,7 @@ def test_what_is_in_memory_does_not_wait_behind_those_who_wait_for_the_disk(root
                 stream.advance(len(view))
             assert stuck.view() is None
             assert bench.disk.waiting == 1
-            bench.disk.read_quota = quota
+            bench.disk.reads.quota = quota
             bench.until(lambda: stuck.view() is not None)
 
 
@@ -67,7 +68,7 @@ def test_what_is_in_memory_does_not_wait_behind_those_who_wait_for_the_disk(root
 def test_clients_of_one_cold_block_share_one_read_and_one_slot(root, backend):
     with Bench(root, BACKENDS[backend]) as bench, bench.opened("0") as opened, ExitStack() as stack:
         streams = [stack.enter_context(bench.stream(opened.file, n, 1000)) for n in range(50)]
-        assert bench.disk.reads_in_flight == 1
+        assert bench.disk.reads.in_flight == 1
         assert bench.service.arena.census().reading == 1
         bench.until(lambda: all(stream.view() is not None for stream in streams))
         assert [bytes(stream.view()) for stream in streams] == [tile(n, 1000) for n in range(50)]
@@ -82,7 +83,7 @@ def test_clients_of_one_cold_block_are_all_called_back(root, backend):
             bench.disk.stream(opened.file, 0, 1000, lambda n=n: woken.append(n))
             for n in range(5)  # no more than may be read at once
         ]
-        bench.until(lambda: bench.disk.reads_in_flight == 0)
+        bench.until(lambda: bench.disk.reads.in_flight == 0)
         assert sorted(woken) == list(range(5))
         for stream in streams:
             stream.close()
@@ -92,7 +93,7 @@ def test_clients_of_one_cold_block_are_all_called_back(root, backend):
 def test_without_a_cache_each_client_has_a_read_of_its_own_and_nothing_is_kept(root, backend):
     with Bench(root, BACKENDS[backend]) as bench, bench.opened("0") as opened:
         with bench.stream(opened.file, 0, 1000) as one, bench.stream(opened.file, 0, 1000) as other:
-            assert bench.disk.reads_in_flight == 2
+            assert bench.disk.reads.in_flight == 2
             bench.until(lambda: one.view() is not None and other.view() is not None)
         assert bench.service.arena.census().kept == 0
 
@@ -100,14 +101,14 @@ def test_without_a_cache_each_client_has_a_read_of_its_own_and_nothing_is_kept(r
 @pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_readers_in_any_number_are_all_served_with_few_slots_and_reads(root, backend):
     with Bench(root, BACKENDS[backend], slots=8) as bench, ExitStack() as stack:
-        bench.disk.read_quota = 3
+        bench.disk.reads.quota = 3
         files = [stack.enter_context(bench.opened(str(number))) for number in range(FILES)]
         streams = [stack.enter_context(bench.stream(opened.file, 0, opened.facts.size)) for opened in files]
         got = dict.fromkeys(streams, b"")
         bench.service.flush()
         while any(stream.left for stream in streams):
-            assert bench.disk.reads_in_flight <= 3
-            assert bench.service.arena.census().reading <= bench.disk.slot_quota == 4
+            assert bench.disk.reads.in_flight <= 3
+            assert bench.service.arena.census().reading <= bench.disk.reads.slot_quota == 4
             moved = False
             for stream in streams:
                 if stream.left and (view := stream.view()) is not None:
@@ -147,7 +148,7 @@ class Reader:
 @pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_a_reader_that_was_told_to_wait_is_called_when_there_are_bytes(root, backend, slots):
     with Bench(root, BACKENDS[backend], slots=slots) as bench, ExitStack() as stack:
-        bench.disk.read_quota = 2
+        bench.disk.reads.quota = 2
         numbers = (0, 1, 2, 0, 1, 0, 2, 0, 0)
         files = [stack.enter_context(bench.opened(str(number))).file for number in numbers]
         readers = [
@@ -166,7 +167,7 @@ def test_a_reader_in_line_is_called_when_its_block_was_read_for_another(root, ba
         bench.opened("1") as cold,
         bench.stream(hot.file, 0, 100) as first,
     ):
-        bench.disk.read_quota = 1
+        bench.disk.reads.quota = 1
         with bench.stream(cold.file, 0, 100):  # stands in line
             late = Reader(bench, hot.file, SIZE - 100, patient=True)  # and behind it this one
             assert bench.disk.waiting == 2
@@ -181,17 +182,19 @@ def test_a_reader_in_line_is_called_when_its_block_was_read_for_another(root, ba
 
 
 @pytest.mark.parametrize("backend", EACH_BACKEND)
-def test_a_reader_holds_at_most_two_runs(root, backend):
+@pytest.mark.parametrize(("slot_quota", "runs"), [(4, 2), (1000, 1 + MOST_AHEAD)], ids=["no room", "room"])
+def test_a_reader_holds_two_runs_and_more_only_where_there_is_room(root, backend, slot_quota, runs):
     with (
-        Bench(root, BACKENDS[backend], slots=32) as bench,
+        Bench(root, BACKENDS[backend], slots=64) as bench,
         bench.opened("0") as opened,
         bench.stream(opened.file, 0, SIZE) as stream,
     ):
+        bench.disk.reads.slot_quota = slot_quota
         bench.rest()
         assert bench.service.arena.census().pinned == 2
         for _ in bench.pieces(stream):
             census = bench.service.arena.census()
-            assert census.pinned + census.reading <= 2 * LONGEST_RUN
+            assert census.pinned + census.reading <= runs * LONGEST_RUN
 
 
 def test_jobs_beyond_the_quota_wait_and_checks_go_first(root):
@@ -220,10 +223,10 @@ def test_a_block_read_too_soon_after_the_change_is_not_kept(root, monkeypatch, a
         changed = opened.file.identity.ctime_ns
         assert opened.file.settled(changed + 2_000_000_000)
         assert not opened.file.settled(changed + age_ns)
-        monkeypatch.setattr("aio.disk.time.time_ns", lambda: changed + age_ns)
+        monkeypatch.setattr("aio.reads.time.time_ns", lambda: changed + age_ns)
         assert bench.read(opened.file, 0, SIZE) == tile(0, SIZE)
         assert bench.service.arena.census().kept == 0
-        monkeypatch.setattr("aio.disk.time.time_ns", lambda: changed + 2_000_000_000)
+        monkeypatch.setattr("aio.reads.time.time_ns", lambda: changed + 2_000_000_000)
         assert bench.read(opened.file, 0, SIZE) == tile(0, SIZE)
         assert bench.service.arena.census().kept == SIZE // BLOCK
 

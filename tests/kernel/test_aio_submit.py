@@ -14,7 +14,13 @@ from tests.kernel.ways import SILENCE_MS, tile
 
 READS = 6
 DEPTH = 16
-GROUPS = [("aio", 0), ("aio by call", lib.SERVICE_NO_RING), ("threads", 0)]
+GROUPS = [("aio", 0), ("aio by call", lib.SERVICE_NO_RING), ("threads", 0), ("page cache", 0)]
+WAYS = {
+    "aio": lib.READ_NATIVE,
+    "aio by call": lib.READ_NATIVE,
+    "threads": lib.READ_THREAD,
+    "page cache": lib.READ_CACHED,
+}
 
 
 class Group:
@@ -73,10 +79,9 @@ def closed_fd():
 @pytest.mark.parametrize(("way", "flags"), GROUPS)
 def test_of_a_batch_only_reads_of_a_bad_descriptor_fail(file, closed_fd, way, flags, bad):
     group = Group(flags)
-    read = lib.group_pread if way == "threads" else lib.group_read
     for n in range(READS):
         fd = closed_fd if n in bad else file
-        assert read(group.group, n, fd, n * BLOCK, BLOCK, n, 0, 0, 0) == 0
+        assert lib.group_read(group.group, WAYS[way], n, fd, n * BLOCK, BLOCK, n, 0, 0, 0) == 0
     results = group.reap(READS)
     assert results == {n: -errno.EBADF if n in bad else BLOCK for n in range(READS)}
     for n in set(range(READS)) - set(bad):
@@ -87,8 +92,7 @@ def test_of_a_batch_only_reads_of_a_bad_descriptor_fail(file, closed_fd, way, fl
 @pytest.mark.parametrize(("way", "flags"), GROUPS)
 def test_a_read_fills_its_slots_in_the_order_given(file, way, flags):
     group = Group(flags)
-    read = lib.group_pread if way == "threads" else lib.group_read
-    assert read(group.group, 7, file, 4096, 3 * BLOCK + 5, 9, 2, 5, 0) == 0
+    assert lib.group_read(group.group, WAYS[way], 7, file, 4096, 3 * BLOCK + 5, 9, 2, 5, 0) == 0
     assert group.reap(1) == {7: 3 * BLOCK + 5}
     got = b"".join(group.slot(n, BLOCK) for n in (9, 2, 5)) + group.slot(0, 5)
     assert got == tile(4096, 3 * BLOCK + 5)
@@ -101,15 +105,14 @@ def test_a_read_fills_its_slots_in_the_order_given(file, way, flags):
 @pytest.mark.parametrize(("way", "flags"), GROUPS)
 def test_a_read_over_the_end_gives_what_there_is(file, way, flags, offset, expected):
     group = Group(flags)
-    read = lib.group_pread if way == "threads" else lib.group_read
-    assert read(group.group, 1, file, offset, 4 * BLOCK, 0, 1, 2, 3) == 0
+    assert lib.group_read(group.group, WAYS[way], 1, file, offset, 4 * BLOCK, 0, 1, 2, 3) == 0
     assert group.reap(1) == {1: min(4 * BLOCK, expected)}
     group.close()
 
 
 def test_openers_read_where_there_are_no_readers(file):
     group = Group(readers=0)
-    assert lib.group_pread(group.group, 3, file, 0, BLOCK, 4, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_THREAD, 3, file, 0, BLOCK, 4, 0, 0, 0) == 0
     assert group.reap(1) == {3: BLOCK}
     assert group.slot(4, BLOCK) == tile(0, BLOCK)
     group.close()
@@ -117,18 +120,18 @@ def test_openers_read_where_there_are_no_readers(file):
 
 def test_reads_beyond_the_depth_are_refused_until_others_are_done(file):
     group = Group(depth=2)
-    assert lib.group_read(group.group, 0, file, 0, 512, 0, 0, 0, 0) == 0
-    assert lib.group_read(group.group, 1, file, 0, 512, 1, 0, 0, 0) == 0
-    assert lib.group_read(group.group, 2, file, 0, 512, 2, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_read(group.group, lib.READ_NATIVE, 0, file, 0, 512, 0, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_NATIVE, 1, file, 0, 512, 1, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_NATIVE, 2, file, 0, 512, 2, 0, 0, 0) == -errno.EAGAIN
     group.reap(2)
-    assert lib.group_read(group.group, 3, file, 0, 512, 2, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_NATIVE, 3, file, 0, 512, 2, 0, 0, 0) == 0
     assert group.reap(3) == {0: 512, 1: 512, 3: 512}
     group.close()
 
 
 def test_a_group_without_aio_takes_no_reads_by_aio(file):
     group = Group(depth=0)
-    assert lib.group_read(group.group, 0, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_read(group.group, lib.READ_NATIVE, 0, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
     assert lib.group_aio_error(group.group) == 0
     lib.group_flush(group.group)
     group.close()
@@ -137,9 +140,9 @@ def test_a_group_without_aio_takes_no_reads_by_aio(file):
 def test_a_group_holds_so_many_requests_and_no_more(file):
     group = Group()
     for tag in range(lib.MAX_OUTSTANDING):
-        assert lib.group_pread(group.group, tag, file, 0, 512, tag % DEPTH, 0, 0, 0) == 0
-    assert lib.group_pread(group.group, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
-    assert lib.group_read(group.group, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+        assert lib.group_read(group.group, lib.READ_THREAD, tag, file, 0, 512, tag % DEPTH, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_THREAD, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_read(group.group, lib.READ_NATIVE, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
     assert lib.group_close_file(group.group, 5000, -1) == -errno.EAGAIN
     results = group.reap(lib.MAX_OUTSTANDING)
     assert set(results.values()) == {512}

@@ -42,6 +42,7 @@ BACKENDS = {
     "aio uncached": Backend(Means(settle_ns=0, cached=False)),
     "threads": Backend(Means(native=False)),
     "threads uncached": Backend(Means(native=False, cached=False)),
+    "posix": Backend(Means(native=False, cached=False, posix=True)),
 }
 EACH_BACKEND = [*BACKENDS]
 
@@ -116,7 +117,7 @@ class Bench:
     def __init__(self, root: Path, backend: Backend, *, slots: int = SLOTS) -> None:
         self.reports: list[str] = []
         self._more = False
-        self.service = Service(slots, ring=backend.ring, report=self.reports.append)
+        self.service = Service(slots, remembered=1000, ring=backend.ring, report=self.reports.append)
         self.disk = Disk(self.service, "disk", backend.means)
         self.root = os.open(root, os.O_PATH | os.O_DIRECTORY)
         self._poll = select.poll()
@@ -143,6 +144,7 @@ class Bench:
 
     def turn(self) -> None:
         """One turn of a loop that has nothing else to do."""
+        self._more |= self.service.flush()  # a look at a stream may have asked for something
         assert self._more or self._poll.poll(SILENCE_MS), "the service has nothing more to say"
         self.service.reap()
         self._more = self.service.flush()
@@ -150,7 +152,7 @@ class Bench:
     def rest(self) -> None:
         """Until nothing is under way."""
         disk = self.disk
-        self.until(lambda: disk.jobs_in_flight == disk.reads_in_flight == disk.waiting == 0)
+        self.until(lambda: disk.jobs_in_flight == disk.reads.in_flight == disk.waiting == 0)
 
     def outcome(self, path: str, *, load_limit: int = 0, stay: bool = True) -> Outcome:
         got: list[Outcome] = []

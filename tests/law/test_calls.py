@@ -27,6 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("futex", "sched_yield", "restart_syscall", "rt_sigreturn"), NOTHING),
     **dict.fromkeys(("rt_sigaction", "rt_sigprocmask", "sigaltstack"), NOTHING),
     **dict.fromkeys(("getpid", "gettid", "getrandom"), NOTHING),
+    **dict.fromkeys(("sched_getparam", "sched_getscheduler"), NOTHING),  # glibc's, before it makes a thread
     **dict.fromkeys(("clock_gettime", "clock_nanosleep", "gettimeofday", "time", "getrusage"), NOTHING),
     **dict.fromkeys(("mmap", "mremap", "munmap", "mprotect", "madvise", "brk"), NOTHING),
     **dict.fromkeys(("clone", "clone3", "set_robust_list", "rseq"), NOTHING),  # the disk service's threads
@@ -77,6 +78,7 @@ def calls_of_a_mixed_run(tmp_path, backend) -> tuple[list[Call], int]:
         ("auto", {"openat2", "statx", "pread64", "close"}),
         ("linux-aio", {"openat2", "statx", "close"}),
         ("threads", {"openat2", "statx", "pread64", "close"}),
+        ("posix-aio", {"openat2", "statx", "pread64", "close"}),
     ],
 )
 def test_the_thread_of_the_loop_makes_no_call_on_a_file(tmp_path, backend, elsewhere):

@@ -15,7 +15,7 @@ from tests.rig.server import serving
 STATE = "headrace: state "
 
 
-@pytest.mark.parametrize("backend", ["auto", "linux-aio", "threads"])
+@pytest.mark.parametrize("backend", ["auto", "linux-aio", "posix-aio", "threads"])
 def test_a_mixed_run_leaves_nothing_for_the_collector(tmp_path, backend):
     lay_out(tmp_path)
     with serving(tmp_path, *options(), "--verbose", "--log", "combined", backend=backend) as server:

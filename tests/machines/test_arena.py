@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from aio.arena import MOST_USES, READING, Arena, Census
+from aio.arena import MOST_USES, READING, SAME_USE_SHARE, Arena, Census
 
 KEYS = range(24)
 BLOCK_LENGTHS = st.integers(0, 4096)
@@ -173,12 +173,19 @@ def scan(arena: Arena, name: str, blocks: int) -> None:
         use(arena, (name, index))
 
 
+def use_often(arena: Arena, keys: list[tuple[str, int]], times: int) -> None:
+    """Each time is another one, for others come in between."""
+    for time in range(times):
+        for key in keys:
+            use(arena, key)
+        scan(arena, f"between {time}", max(1, arena.total // SAME_USE_SHARE))
+
+
 @pytest.mark.parametrize("total", [10, 37, 256])
 def test_a_pass_over_a_large_set_evicts_nothing_that_was_used_twice(total):
     arena = Arena(total)
     hot = [("hot", index) for index in range(total * 8 // 10)]
-    for key in hot + hot:
-        use(arena, key)
+    use_often(arena, hot, times=2)
     scan(arena, "cold", 20 * total)
     assert [key for key in hot if arena.find(key) is None] == []
 
@@ -189,6 +196,17 @@ def test_a_block_used_once_goes_with_the_next_pass(total):
     use(arena, "once")
     scan(arena, "cold", 2 * total)
     assert arena.find("once") is None
+
+
+@pytest.mark.parametrize("total", [10, 37, 256])
+def test_a_pass_in_small_ranges_evicts_nothing_that_was_used_twice(total):
+    arena = Arena(total)
+    hot = [("hot", index) for index in range(total * 8 // 10)]
+    use_often(arena, hot, times=2)
+    for index in range(20 * total):
+        for _ in range(4):
+            use(arena, ("cold", index))
+    assert [key for key in hot if arena.find(key) is None] == []
 
 
 @pytest.mark.parametrize("total", [10, 37, 256])
@@ -217,12 +235,12 @@ def test_a_block_that_comes_back_late_is_like_any_other(total):
 @pytest.mark.parametrize("total", [10, 37, 256])
 def test_what_was_used_often_goes_when_others_are_used_now(total):
     arena = Arena(total)
-    old = [("old", index) for index in range(total)]
-    for key in old * (MOST_USES + 3):
+    old = [("old", index) for index in range(total * 8 // 10)]
+    use_often(arena, old, times=MOST_USES + 3)
+    now = [("now", index) for index in range(4 * MOST_USES * total)]
+    for index, key in enumerate(now):
         use(arena, key)
-    for index in range(4 * MOST_USES * total):
-        use(arena, ("now", index))
-        use(arena, ("now", index))
+        use(arena, now[max(0, index - max(1, total // SAME_USE_SHARE))])
     assert [key for key in old if arena.find(key) is not None] == []
 
 

@@ -132,7 +132,7 @@ VALUES = [
     ("listen = []", "listen: expected at least one address, found none"),
     (
         "backend = 'thread'",
-        "backend: 'thread' is none of auto, linux-aio, threads, sendfile, buffered (did you mean ",
+        "backend: 'thread' is none of auto, linux-aio, posix-aio, threads, sendfile, buffered (did you mean ",
     ),
     ("log = 'apache'", "log: 'apache' is none of none, common, combined, json"),
     ("etag = 'mtimes'", "etag: 'mtimes' is none of mtime, content, none (did you mean mtime?)"),

@@ -6,7 +6,7 @@ from tests.rig.client import Client, ask, get
 from tests.rig.files import KIB, MIB, forget_cached, noise, settled_file, write
 from tests.rig.server import serving
 
-BACKENDS = ("auto", "linux-aio", "threads", "sendfile", "buffered")
+BACKENDS = ("auto", "linux-aio", "posix-aio", "threads", "sendfile", "buffered")
 BLOCK = 256 * KIB
 SIZES = (0, 1, 511, 4096, 64 * KIB, 64 * KIB + 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 17, 5 * MIB + 4095)
 RANGES = (

@@ -39,6 +39,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize(("raw", "expected"), list(cases()))
 def test_a_request_is_answered_as_its_section_says(served: Server, raw: bytes, expected: list[str]) -> None:
     whole = answers(served, [raw], expected)
+    for _ in range(2):  # and when its halves are known
+        assert answers(served, [raw], expected) == whole
     assert answers(served, [raw[at : at + 1] for at in range(len(raw))], expected) == whole
 
 

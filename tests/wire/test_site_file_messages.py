@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from server.files.docroot import SITE_FILE_BYTES
+from server.files.looks import SITE_FILE_BYTES
 from server.files.sitefiles import MOST_FAULTS
 from tests.rig.client import ask
 from tests.rig.files import write

@@ -1,0 +1,60 @@
+"""How many reads a disk is given at once: as many as make it faster, and no more. A pure machine.
+
+What is in front of a disk waits its turn there, out of our hands: a page that is asked for now
+stands behind every read that was already handed over. A disk that is busy does not get faster by
+a longer queue, so a queue that only makes reads take longer is shortened, and one that is used
+up while reads are quick grows. This is how TCP Vegas finds its window (Brakmo and Peterson, 1995)
+and Kyber the depth of a device, with one difference: short of CALM_SECONDS nobody minds.
+
+Some disks take long for any read, however few there are, and do many at once: networks, say. So
+what counts as long is measured by the quickest read of late.
+"""
+
+from __future__ import annotations
+
+LEAST = 4  # reads: fewer, and a disk is idle while we think
+CALM_SECONDS = 0.02  # a read that took no longer has not waited long
+FACTOR = 2  # so many times the quickest read is long
+WINDOW_SECONDS = 0.1  # what is judged together
+MEMORY_SECONDS = 10.0  # so long the quickest read is remembered, and up to twice as long
+
+
+class Depth:
+    """Tell it of every read; `limit` is how many may be in flight."""
+
+    __slots__ = ("_count", "_ends", "_forget_at", "_full", "_most", "_quickest", "_sum", "_younger", "limit")
+
+    def __init__(self, most: int) -> None:
+        self.limit = most
+        self._most = most
+        self._count = 0
+        self._sum = 0.0
+        self._full = False  # the limit has kept somebody waiting in this window
+        self._ends = 0.0
+        self._quickest = self._younger = float("inf")  # seconds: of late, and since half-time
+        self._forget_at = 0.0
+
+    def reached(self) -> None:
+        """Somebody would have read, but for the limit."""
+        self._full = True
+
+    def finished(self, seconds: float, now: float) -> None:
+        """A read has come back after so long."""
+        if now >= self._forget_at:
+            self._quickest, self._younger = self._younger, float("inf")
+            self._forget_at = now + MEMORY_SECONDS
+        self._younger = min(self._younger, seconds)
+        self._quickest = min(self._quickest, seconds)
+        self._count += 1
+        self._sum += seconds
+        if now >= self._ends:
+            self._judge()
+            self._ends = now + WINDOW_SECONDS
+            self._count, self._sum, self._full = 0, 0.0, False
+
+    def _judge(self) -> None:
+        long = max(CALM_SECONDS, FACTOR * self._quickest)
+        if self._sum > long * self._count:
+            self.limit = max(min(LEAST, self._most), self.limit * 3 // 4)
+        elif self._full:
+            self.limit = min(self._most, self.limit + max(1, self.limit // 8))

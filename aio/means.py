@@ -1,0 +1,18 @@
+"""How a backend reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SETTLE_NS = 30_000_000_000  # dirty pages are written back after 30 s (vm.dirty_expire_centisecs)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Without any of these, threads read, and the arena keeps blocks."""
+
+    native: bool = True  # by AIO and O_DIRECT where a file allows it
+    cached: bool = True  # the arena keeps blocks and shares them
+    page_cache: bool = True  # and what it has lost is read through the page cache the next time
+    posix: bool = False  # by POSIX AIO, for comparison
+    settle_ns: int = SETTLE_NS  # a file that changed within so long is read through the page cache

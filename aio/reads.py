@@ -1,0 +1,198 @@
+"""The reads of one device: how many at once, whose turn it is, and what comes back.
+
+A disk that does not answer keeps what it was given, so what it is given is bounded: so many reads,
+so many slots. Who wants more stands in line, and leaves it when nobody wants the bytes any more.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from errno import EINVAL
+from typing import Any
+
+from aio._kernel import lib
+from aio.arena import BLOCK
+from aio.depth import Depth
+from aio.file import File
+from aio.line import Line
+from aio.means import Means
+from aio.service import Service
+from aio.stream import BlockStream
+
+READERS = 8  # threads for reads that AIO may not do
+READ_QUOTA = 64  # reads in flight: far below the 128-256 requests a device queues
+THREAD_QUOTA = 2 * READERS  # the same by threads: as many running as waiting
+TURN_STREAMS = 16  # of those in line, in one turn of the caller's
+SLOT_SHARE = 2  # reads in flight hold at most one in two slots
+SPARE_SHARE = 4  # with one in so many of these in use there is room for whoever may come
+RUN = int(lib.SLOTS_PER_READ)
+
+NATIVE = int(lib.READ_NATIVE)
+THREAD = int(lib.READ_THREAD)
+CACHED = int(lib.READ_CACHED)
+POSIX = int(lib.READ_POSIX)
+
+
+@dataclass(slots=True, eq=False)
+class Fetch:
+    """One read into one or more slots, and who waits for it."""
+
+    file: File
+    start: int
+    size: int
+    slots: list[int]
+    way: int
+    keep: bool
+    began: float  # seconds of the monotonic clock
+    audience: list[BlockStream]
+
+
+class Reads:
+    """What is being read from a device, and who is in line for it."""
+
+    def __init__(self, service: Service, name: str, means: Means, group: Any, *, native: bool) -> None:
+        self.arena = service.arena
+        self.memory = service.memory
+        self.cached = means.cached
+        self.longest_run = 1 if means.posix else RUN
+        self.quota = READ_QUOTA if native else THREAD_QUOTA
+        self.slot_quota = max(RUN, service.arena.total // SLOT_SHARE)
+        self.depth = Depth(self.quota)
+        self.in_flight = 0
+        self.slots_in_flight = 0
+        self.native_reads = 0
+        self.thread_reads = 0
+        self.cached_reads = 0  # of the latter, those of blocks that were here before
+        self._service = service
+        self._name = name
+        self._means = means
+        self._native = native
+        self._group = group
+        self._line: Line[BlockStream] = Line()
+        self._fetches = service.fetches
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        return len(self._line)
+
+    @property
+    def spare(self) -> bool:
+        """Whether the disk and the memory for its reads have little to do."""
+        return not self._line and SPARE_SHARE * self.slots_in_flight < self.slot_quota
+
+    # --- for streams ---
+
+    def want(self, stream: BlockStream) -> None:
+        """The stream takes what it needs, now or in its turn among those that wait."""
+        if stream in self._line:
+            return
+        # What is in memory waits for nobody; only a read waits behind those of others.
+        if not stream.reach(may_read=not self._line):
+            self._line.join(stream, brief=stream.brief)
+
+    def unwant(self, stream: BlockStream) -> None:
+        """It is closed, and leaves the line."""
+        self._line.leave(stream)
+
+    def room(self, stream: BlockStream) -> int:
+        """How many slots a read for this stream may fill right now."""
+        if self.in_flight >= min(self.quota, self.depth.limit):
+            self.depth.reached()
+            return 0
+        if not self.arena.can_take() and not self._service.take_back(stream):
+            return 0
+        return min(RUN, self.slot_quota - self.slots_in_flight)
+
+    def fetch(
+        self, file: File, start: int, size: int, slots: list[int], audience: BlockStream, *, again: bool
+    ) -> None:
+        """Reads `size` bytes from `start` into the slots, which the caller has taken. `again`: they
+        were here before, and may be soon: the page cache is to keep them for all processes."""
+        way = self._way(file, again=again)
+        if way == NATIVE:
+            self.native_reads += 1
+        else:
+            self.thread_reads += 1
+            self.cached_reads += way == CACHED
+        keep = self.cached and file.settled(time.time_ns())
+        fetch = Fetch(file, start, size, slots, way, keep, time.monotonic(), [audience])
+        file.retain()
+        self.in_flight += 1
+        self.slots_in_flight += len(slots)
+        for slot in slots:
+            self._fetches[slot] = fetch
+            self._service.will_use(slot)
+        self._submit(fetch)
+
+    def join(self, slot: int, stream: BlockStream) -> None:
+        """The stream, too, waits for what is being read into this slot."""
+        self._fetches[slot].audience.append(stream)
+
+    def stalled(self, stream: BlockStream) -> None:
+        self._service.stalled(stream)
+
+    def moving(self, stream: BlockStream) -> None:
+        self._service.moving(stream)
+
+    # --- for the disk ---
+
+    def pump(self) -> bool:
+        """Serves those in line, one run each. True if there is more to do, but not in this turn."""
+        served = 0
+        while served < TURN_STREAMS and (first := self._line.first()) is not None:
+            if not self.arena.can_take() and self._service.overdue(first):
+                first.give_back()  # and leaves the line: others go first
+                continue
+            if not first.take_turn():
+                break
+            self._line.served(first)
+            served += 1
+        return served == TURN_STREAMS
+
+    # --- way out and way back ---
+
+    def _way(self, file: File, *, again: bool) -> int:
+        if self._means.posix:
+            return POSIX
+        if not (file.direct and self._native):
+            return THREAD
+        return CACHED if again and self._means.page_cache else NATIVE
+
+    def _submit(self, fetch: Fetch) -> None:
+        slots = fetch.slots
+        tag = self._service.read_tag(slots[0])
+        self._service.expect(tag, lambda result, _: self._fetched(fetch, result))
+        four = (*slots, 0, 0, 0)[:RUN]
+        refused = lib.group_read(self._group, fetch.way, tag, fetch.file.fd, fetch.start, fetch.size, *four)
+        assert refused == 0, "the quota is below what the group holds"
+
+    def _fetched(self, fetch: Fetch, result: int) -> None:
+        if result == -EINVAL and fetch.way == NATIVE:
+            # Whatever statx(2) promised: this file is read buffered from now on.
+            fetch.file.direct = False
+            fetch.way = THREAD
+            self._service.count("direct failed", f"{self._name}: direct reads fail: threads read instead")
+            self._submit(fetch)
+            return
+        if fetch.way != CACHED:  # which tells of memory, and not of the disk
+            now = time.monotonic()
+            self.depth.finished(now - fetch.began, now)
+        self.in_flight -= 1
+        self.slots_in_flight -= len(fetch.slots)
+        end = min(fetch.start + fetch.size, fetch.file.size)  # what a longer read found has grown since
+        at = fetch.start
+        for slot in fetch.slots:
+            del self._fetches[slot]
+            if result < 0:
+                self.arena.failed(slot, -result)
+                continue
+            expected = min(BLOCK, end - at)
+            got = max(0, min(expected, fetch.start + result - at))
+            self.arena.filled(slot, got, keep=fetch.keep and got == expected)
+            at += BLOCK
+        fetch.file.release()
+        for stream in fetch.audience:
+            if not stream.closed:
+                stream.wake()

@@ -1,0 +1,157 @@
+"""What a scenario is given: the servers, how often, how thoroughly, and somewhere to report progress to."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from loadtest import disks, servers
+from loadtest.lab.findings import Findings
+
+SERVER_CORE = 0
+FAILURES = (servers.NotStarted, RuntimeError, OSError, disks.NotFrozen)  # of one server; others go on
+Case = TypeVar("Case")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[Case]):
+    """One server's turn in one case."""
+
+    round: int
+    case: Case
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One measurement that can be made alone."""
+
+    name: str
+    title: str
+    asks: str  # what is measured, in a few sentences
+    run: Callable[[Bench], Findings]
+    of_backends: bool = False  # a target compares ours with each other, so the quick form has them too
+
+
+class Bench:
+    """The measurements of one run."""
+
+    def __init__(self, names: Sequence[str], rounds: int, *, quick: bool, progress: Progress) -> None:
+        self.names = names
+        self.rounds = rounds
+        self.quick = quick
+        self.failures: list[str] = []
+        self._progress = progress
+        self._started = time.monotonic()
+        self._task = progress.add_task("", total=None)
+
+    def turns(self, cases: Sequence[Case], names: Sequence[str] | None = None) -> Iterator[Turn[Case]]:
+        """All servers in turn in each case, and all cases in each round."""
+        among = [name for name in self.names if names is None or name in names]
+        self._progress.reset(self._task, total=self.rounds * len(cases) * len(among))
+        for number in range(1, self.rounds + 1):
+            for case in cases:
+                for name in among:
+                    self.doing(f"round {number}, {case}, {name}")
+                    yield Turn(number, case, name)
+                    self._progress.advance(self._task)
+
+    @contextmanager
+    def forgiving(self, turn: Turn[Case]) -> Iterator[None]:
+        """A server that fails is not paid for by the others; that it failed is in the report."""
+        try:
+            yield
+        except FAILURES as failure:
+            first_line = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+            self.failures.append(f"{turn.server}, {turn.case}, round {turn.round}: {first_line}")
+            self.say(f"FAILED: {self.failures[-1]}")
+
+    def doing(self, what: str) -> None:
+        self._progress.update(self._task, description=what)
+
+    @property
+    def seconds(self) -> float:
+        """That this scenario has taken so far."""
+        return round(time.monotonic() - self._started, 1)
+
+    def done(self) -> None:
+        self._progress.remove_task(self._task)
+
+    def say(self, line: str) -> None:
+        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def of_kinds(self, *kinds: str) -> list[str]:
+        """Those of the servers whose kind is one of these."""
+        return [name for name in self.names if name.partition("-")[0] in kinds]
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield bar
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What was added, over a span of time, to counters that run from the start."""
+
+    seconds: float
+    server_cpu: float  # seconds
+    core_idle: float  # share of the servers' core, 0 to 1
+    disk_reads: int
+    disk_bytes: int
+
+    @property
+    def server_percent(self) -> float:
+        return 100 * self.server_cpu / self.seconds
+
+
+class Meter:
+    """Reads those counters; a server's must be read while it lives."""
+
+    def __init__(self, cpu_seconds: Callable[[], float], reads: Callable[[], tuple[int, int]]) -> None:
+        self._cpu_seconds = cpu_seconds
+        self._reads = reads
+        self._before = self._now()
+
+    def span(self) -> Span:
+        started, cpu, idle, reads, size = (
+            after - before for before, after in zip(self._before, self._now(), strict=True)
+        )
+        return Span(started, cpu, min(1.0, idle / started) if started else 0.0, int(reads), int(size))
+
+    def _now(self) -> tuple[float, ...]:
+        return time.monotonic(), self._cpu_seconds(), core_idle_seconds(SERVER_CORE), *self._reads()
+
+
+def core_idle_seconds(core: int) -> float:
+    """Also when it waits for a disk: what another program could have had."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            return (int(ticks[3]) + int(ticks[4])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def per_gb(cpu_seconds: float, size: int) -> float | None:
+    """Milliseconds of CPU for 10^9 bytes."""
+    return cpu_seconds * 1e3 / (size / 1e9) if size else None
+
+
+def first_round(turn: Turn[Case], traces: Mapping[str, Sequence]) -> Mapping[str, Sequence]:  # type: ignore[type-arg]
+    return traces if turn.round == 1 else {}
+
+
+def closing(stack: ExitStack, *steps: Callable[[], object]) -> None:
+    """Steps for the end, whose order is that in which they are written."""
+    for step in reversed(steps):
+        stack.callback(step)

@@ -1,0 +1,84 @@
+"""The machine's own disk, cold, and a hundred clients: what lighttpd measured in 2006."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from loadtest import disks, memory
+from loadtest.lab.bench import Bench, Scenario
+from loadtest.lab.findings import Cell, Findings, Plot, Target, at_least, best, middle, peers_in, ratio
+from loadtest.lab.ground import MIB, fio_missing, megabytes_for
+from loadtest.lab.throughput import COLUMNS, Kind, in_brief, kinds, measure, measure_fio
+
+MEMORY_MIB = 192  # of a server's group, its page cache included
+TIMES_MEMORY = 10
+SECONDS = 20.0  # after which a slow server's turn is over
+
+
+def run(bench: Bench) -> Findings:
+    times = 2 if bench.quick else TIMES_MEMORY
+    seconds = 3.0 if bench.quick else SECONDS
+    sets = kinds(times * MEMORY_MIB * MIB)
+    cells: list[Cell] = []
+    room = megabytes_for(*([kind.size] * kind.files for kind in sets))
+    with disks.OwnDisk(room) as disk, memory.group(MEMORY_MIB * MIB) as group:
+        targets: dict[Kind, list[str]] = {}
+        bench.doing(f"writing {room:,} MiB")
+        disk.populate(lambda root: targets.update({kind: kind.write(root) for kind in sets}))
+        if not fio_missing():
+            # Unmeasured, and before everybody: what a host keeps of a virtual disk is then the same for all.
+            for kind in sets:
+                measure_fio(disk, kind, 0, SECONDS)
+        for turn in bench.turns(sets):
+            if turn.server == bench.names[0] and not fio_missing():
+                cells.append(measure_fio(disk, turn.case, turn.round, seconds))
+            with bench.forgiving(turn):
+                cells.append(
+                    measure(
+                        disk,
+                        turn,
+                        targets[turn.case],
+                        enter=group.enter,
+                        memory="0",
+                        seconds=seconds,
+                        warm=False,
+                    )
+                )
+                bench.say(in_brief(cells[-1]))
+    return Findings(
+        columns=COLUMNS,
+        cells=cells,
+        targets=[*_targets(cells, sets)],
+        plots=[
+            Plot("bars", "mb_per_second", "Cold, from the machine's own disk", "MB/s"),
+            Plot("bars", "cpu_per_gb", "Cold, from the machine's own disk", "CPU ms per GB"),
+        ],
+        notes=[
+            f"Each set is {times} times the memory of the server's group, {MEMORY_MIB} MiB; Headrace takes "
+            "its default of that, a quarter. Each file is asked for once; a server's turn ends after "
+            f"{seconds:g} s. The disk is a loop device with direct I/O in a file on the machine's own.",
+        ],
+    )
+
+
+def _targets(cells: Sequence[Cell], sets: Sequence[Kind]) -> Iterator[Target]:
+    for case in map(str, sets):
+        ours, plain = (middle(cells, one, case, "mb_per_second") for one in ("headrace", "headrace-sendfile"))
+        disk = middle(cells, "fio O_DIRECT", case, "mb_per_second")
+        peer = best(cells, peers_in(cells), case, "mb_per_second")
+        yield at_least(f"{case}: at least 1.8x our own sendfile", ratio(ours, plain), 1.8)
+        wanted = min((one for one in (peer and 1.3 * peer, disk and 0.95 * disk) if one), default=None)
+        yield at_least(
+            f"{case}: MB/s, at least min(1.3x the best peer, 0.95x fio) = {wanted or 0:.0f}", ours, wanted
+        )
+
+
+SCENARIO = Scenario(
+    "cold",
+    "The machine's own disk, cold (lighttpd 2006)",
+    "100 clients fetch files that nobody has read, of 100 kB and of 10 MB, many times more than fits into "
+    "the memory that a control group allows. fio reads the same files with O_DIRECT (a file, or 1 MiB, at "
+    "once; 32 at a time).",
+    run,
+    of_backends=True,
+)

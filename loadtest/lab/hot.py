@@ -1,0 +1,71 @@
+"""The same sizes, in memory, and a hundred clients: what lighttpd measured in 2007."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from loadtest import disks
+from loadtest.lab.bench import Bench, Scenario
+from loadtest.lab.findings import Cell, Findings, Plot, Target, at_least, at_most, best, middle, ratio
+from loadtest.lab.ground import MB, megabytes_for
+from loadtest.lab.throughput import COLUMNS, Kind, in_brief, kinds, measure
+
+SET_BYTES = 64 * MB
+MEMORY = "256M"  # of Headrace's own
+SECONDS, QUICK_SECONDS = 6.0, 1.5
+
+
+def run(bench: Bench) -> Findings:
+    sets = kinds(SET_BYTES)
+    seconds = QUICK_SECONDS if bench.quick else SECONDS
+    cells: list[Cell] = []
+    with disks.OwnDisk(megabytes_for(*([kind.size] * kind.files for kind in sets))) as disk:
+        targets: dict[Kind, list[str]] = {}
+        disk.populate(lambda root: targets.update({kind: kind.write(root) for kind in sets}))
+        for turn in bench.turns(sets):
+            with bench.forgiving(turn):
+                cells.append(
+                    measure(
+                        disk,
+                        turn,
+                        targets[turn.case],
+                        enter=None,
+                        memory=MEMORY,
+                        seconds=seconds,
+                        warm=True,
+                    )
+                )
+                bench.say(in_brief(cells[-1]))
+    return Findings(
+        columns=COLUMNS,
+        cells=cells,
+        targets=[*_targets(cells, sets)],
+        plots=[
+            Plot("bars", "mb_per_second", "Hot, from memory", "MB/s"),
+            Plot("bars", "cpu_per_gb", "Hot, from memory", "CPU ms per GB"),
+        ],
+        notes=[
+            f"{SET_BYTES // MB} MB of each size; Headrace has {MEMORY} of memory. {seconds:g} s for each."
+        ],
+    )
+
+
+def _targets(cells: Sequence[Cell], sets: Sequence[Kind]) -> Iterator[Target]:
+    others = [name for name in dict.fromkeys(cell.server for cell in cells) if name.startswith("headrace-")]
+    for case in map(str, sets):
+        ours = middle(cells, "headrace", case, "mb_per_second")
+        fastest = best(cells, others, case, "mb_per_second")
+        yield at_least(
+            f"{case}: auto, at least 1.0x the fastest of our other backends", ratio(ours, fastest), 1.0
+        )
+        spent, theirs = (middle(cells, one, case, "cpu_per_gb") for one in ("headrace", "nginx-sendfile"))
+        yield at_most(f"{case}: CPU per GB, at most 1.0x nginx sendfile", ratio(spent, theirs), 1.0)
+
+
+SCENARIO = Scenario(
+    "hot",
+    "The same sizes, in memory (lighttpd 2007)",
+    "100 clients fetch files of 100 kB and of 10 MB, again and again, from sets that fit into memory.",
+    run,
+    of_backends=True,
+)

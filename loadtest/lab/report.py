@@ -1,0 +1,84 @@
+"""The report: one Markdown page with a section for each scenario that has results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from loadtest.lab.findings import Findings, Target, middle
+from loadtest.lab.plots import file_name
+from loadtest.lab.results import Result
+
+VERDICTS: Mapping[bool | None, str] = {True: "met", False: "**missed**", None: "not measured"}
+HEAD = (
+    "# The laboratory\n\n"
+    "Made by `make lab`. One worker of each server on one core, the load on another, all on 127.0.0.1; "
+    "figures "
+    "are medians of the rounds, and targets are ratios within one run. `headrace` is `--backend auto`. Trust "
+    "ratios more than absolute figures. The figures behind the tables are in the JSON files beside this page."
+)
+
+
+def write(directory: Path, results: Sequence[Result]) -> Path:
+    path = directory / "README.md"
+    path.write_text("\n\n".join([HEAD, *(_section(result) for result in results)]) + "\n")
+    return path
+
+
+def _section(result: Result) -> str:
+    found = result.findings
+    parts = [f"## {result.scenario}: {result.title}", result.asks, _circumstances(result.facts)]
+    parts += [table(found), *(f"*{note}*" for note in found.notes)]
+    failures = result.facts.get("failures")
+    if isinstance(failures, list) and failures:
+        parts.append("Failed: " + "; ".join(failures) + ".")
+    if found.targets:
+        parts.append("\n".join(_targets(found.targets)))
+    parts += [f"![{plot.heading}]({file_name(result.scenario, plot)}.png)" for plot in found.plots]
+    return "\n\n".join(parts)
+
+
+def _circumstances(facts: Mapping[str, object]) -> str:
+    versions = facts["versions"]
+    assert isinstance(versions, list)
+    quick = ", in the quick form" if facts["quick"] else ""
+    return (
+        f"{facts['date']}, {facts['rounds']} round(s){quick}, {facts['seconds']} s; Linux {facts['kernel']}, "
+        f"{facts['cpu']}, Python {facts['python']}; {', '.join(versions)}; load average at the start "
+        f"{facts['load_average_at_start']}."
+    )
+
+
+def table(found: Findings) -> str:
+    lines = [
+        f"| | server | {' | '.join(column.heading for column in found.columns)} |",
+        "|---|---|" + "---|" * len(found.columns),
+    ]
+    for case in found.cases:
+        before = case
+        for server in found.servers:
+            if not any((cell.server, cell.case) == (server, case) for cell in found.cells):
+                continue
+            figures = [
+                figure(middle(found.cells, server, case, one.figure, of=max if one.worst else median))
+                for one in found.columns
+            ]
+            lines.append(f"| {before} | {server} | {' | '.join(figures)} |")
+            before = ""
+    return "\n".join(lines)
+
+
+def _targets(targets: Sequence[Target]) -> Iterator[str]:
+    yield "| target | figure | |"
+    yield "|---|---|---|"
+    for target in targets:
+        yield f"| {target.text} | {figure(target.figure)} | {VERDICTS[target.met]} |"
+
+
+def figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,0 +1,73 @@
+"""The results of scenarios as files, one for each, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest import peers
+from loadtest.lab.findings import Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One scenario's findings, and what a reader must know of the machine to make sense of them."""
+
+    scenario: str
+    title: str
+    asks: str
+    facts: Mapping[str, object]
+    findings: Findings
+
+
+def facts(names: Sequence[str], rounds: int, *, quick: bool) -> dict[str, object]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "kernel": platform.release().partition("-")[0],
+        "cpu": f"{len(models)} x {models[0] if models else platform.machine()}",
+        "python": platform.python_version(),
+        "versions": list(dict.fromkeys(map(peers.version, names))),
+        "rounds": rounds,
+        "quick": quick,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "load_average_at_start": round(os.getloadavg()[0], 2),
+    }
+
+
+def write(directory: Path, result: Result) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    found = result.findings.as_json()
+    head = {
+        "scenario": result.scenario,
+        "title": result.title,
+        "asks": result.asks,
+        "facts": result.facts,
+        **{name: value for name, value in found.items() if name != "cells"},
+    }
+    cells = found["cells"]
+    assert isinstance(cells, list)
+    # One line for each cell: a difference between two runs can be read.
+    lines = ",\n".join(json.dumps(cell, separators=(",", ":"), default=str) for cell in cells)
+    text = json.dumps(head, indent=1, default=str).removesuffix("\n}") + f',\n "cells": [\n{lines}\n]}}\n'
+    path = directory / f"{result.scenario}.json"
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
+    return path
+
+
+def read(directory: Path, order: Sequence[str]) -> list[Result]:
+    """All that are there, in this order."""
+    found = []
+    for name in order:
+        if (path := directory / f"{name}.json").exists():
+            value = json.loads(path.read_text())
+            head = (value[key] for key in ("scenario", "title", "asks", "facts"))
+            found.append(Result(*head, Findings.from_json(value)))
+    return found

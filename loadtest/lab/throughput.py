@@ -1,0 +1,125 @@
+"""A hundred clients who fetch files as fast as they come: what `cold`, `hot` and `filesystems` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loadtest import disks, servers
+from loadtest.lab.bench import Meter, Turn, per_gb
+from loadtest.lab.clients import Order, fetch
+from loadtest.lab.findings import Cell, Column, percentile
+from loadtest.lab.ground import KB, MB, enters, fio, write_files
+from loadtest.peers import Site
+
+CLIENTS = 100
+FIO_DEPTH = 32
+COLUMNS = (
+    Column("mb_per_second", "MB/s"),
+    Column("requests_per_second", "requests/s"),
+    Column("p50", "request p50, ms"),
+    Column("p99", "p99"),
+    Column("cpu_per_gb", "CPU ms per GB"),
+    Column("core_idle", "core 0 idle, %"),
+    Column("load_percent", "load's CPU, %"),
+    Column("read_per_byte", "bytes read per byte served"),
+)
+
+
+class Ground(Protocol):
+    """Where files lie that can be made cold."""
+
+    @property
+    def path(self) -> Path: ...
+    def cool(self) -> None: ...
+    def reads(self) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A set of files of one size."""
+
+    size: int
+    files: int
+    block: int  # bytes that fio reads at once
+
+    @property
+    def total(self) -> int:
+        return self.size * self.files
+
+    @property
+    def prefix(self) -> str:
+        return f"s{self.size}"
+
+    def write(self, root: Path) -> list[str]:
+        return write_files(root, self.prefix, [self.size] * self.files)
+
+    def __str__(self) -> str:
+        return f"files of {self.size // MB} MB" if self.size >= MB else f"files of {self.size // KB} kB"
+
+
+def kinds(total: int) -> list[Kind]:
+    """Lighttpd's of 2006: each set is so many bytes."""
+    small, large = 100 * KB, 10 * MB
+    return [Kind(small, total // small, small // 4096 * 4096), Kind(large, max(1, total // large), 1 << 20)]
+
+
+def measure(
+    disk: Ground,
+    turn: Turn[object],
+    targets: Sequence[str],
+    *,
+    enter: Callable[[int], object] | None,
+    memory: str,
+    seconds: float,
+    warm: bool,
+    case: str | None = None,
+) -> Cell:
+    """Cold: each file once. Warm: each file three times unmeasured, then all of them over and over."""
+    disk.cool()
+    with ExitStack() as stack:
+        site = Site(disk.path, memory=memory)
+        server = stack.enter_context(servers.start(turn.server, site, enter=enters(enter)))
+        if warm:
+            fetch(Order([server.port], [*targets] * 3, min(20, CLIENTS), most_seconds=20))
+        meter = Meter(server.cpu_seconds, disk.reads)
+        report = fetch(Order([server.port], targets, CLIENTS, repeat=warm, most_seconds=seconds))
+        span = meter.span()
+        state = server.state()
+    if not report.bytes or report.failed > CLIENTS:
+        raise RuntimeError(f"{report.failed} downloads failed, {report.completed} did not")
+    took = sorted(milliseconds for _, milliseconds in report.took)
+    figures = {
+        "mb_per_second": report.mb_per_second,
+        "requests_per_second": report.completed / report.seconds,
+        "p50": percentile(took, 50),
+        "p99": percentile(took, 99),
+        "cpu_per_gb": per_gb(span.server_cpu, report.bytes),
+        "cpu_percent": span.server_percent,
+        "core_idle": 100 * span.core_idle,
+        "load_percent": report.load_percent,
+        "read_per_byte": span.disk_bytes / report.bytes,
+        "completed": float(report.completed),
+        "failed": float(report.failed),
+    }
+    return Cell(turn.server, case or str(turn.case), turn.round, figures, state=state)
+
+
+def measure_fio(disk: disks.OwnDisk, kind: Kind, number: int, seconds: float) -> Cell:
+    """The same files, by fio, with reads of a file's size or 1 MiB."""
+    disk.cool()
+    rate = fio(disk.path / kind.prefix, block=kind.block, depth=FIO_DEPTH, seconds=seconds)
+    return Cell("fio O_DIRECT", str(kind), number, {"mb_per_second": rate})
+
+
+def in_brief(cell: Cell) -> str:
+    found = {name: value for name, value in cell.figures.items() if value is not None}
+    failed = f", {found['failed']:.0f} FAILED" if found["failed"] else ""
+    return (
+        f"{cell.server:18} {cell.case}: {found['mb_per_second']:.0f} MB/s, "
+        f"{found['requests_per_second']:.0f} requests/s, {found['cpu_per_gb']:.0f} CPU ms per GB, "
+        f"load {found['load_percent']:.0f} %{failed}"
+    )

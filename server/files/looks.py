@@ -1,0 +1,39 @@
+"""How each path beneath a root is looked up."""
+
+from __future__ import annotations
+
+from aio import Look
+from server.answer.negotiation import CODINGS
+from server.answer.search import SITE_FILES
+from server.answer.types import belongs_to_a_page, content_type
+from server.files.content import SMALL
+from server.files.terms import Terms
+
+SITE_FILE_BYTES = 1024 * 1024  # of rules in the root, which are read whole
+
+
+class Looks:
+    """A look is made once, for there are only a few kinds."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._made: dict[tuple[int, bool, bool], Look] = {}
+        self._terms = terms
+
+    def at(self, path: bytes, *, stay: bool) -> Look:
+        """`stay`: in the root's mount."""
+        limit = SITE_FILE_BYTES if path in SITE_FILES else SMALL
+        kind = (limit, stay, belongs_to_a_page(content_type(path, self._terms.types)))
+        look = self._made.get(kind)
+        if look is None:
+            look = self._made[kind] = self._make(*kind)
+        return look
+
+    def _make(self, limit: int, stay: bool, page: bool) -> Look:
+        return Look(
+            load_limit=limit,
+            stay=stay,
+            links=self._terms.links,
+            endings=tuple(coding.ending for coding in CODINGS),
+            digest=self._terms.etag != "none",
+            page=page,
+        )

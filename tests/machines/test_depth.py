@@ -1,0 +1,78 @@
+"""How many reads a disk is given, on disks made of arithmetic."""
+
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aio.depth import CALM_SECONDS, LEAST, WINDOW_SECONDS, Depth
+
+MOST = 64
+
+
+def run(depth: Depth, *, each: float, parallel: int, reads: int, start: float = 0.0) -> float:
+    """A disk that does `parallel` reads at once, each in `each` seconds, and somebody who always
+    wants another one; when it is over."""
+    now = start
+    free = deque([start] * parallel)  # when each of its hands is free again
+    flying: deque[tuple[float, float]] = deque()  # began, ends
+    for _ in range(reads):
+        while len(flying) >= depth.limit:
+            depth.reached()
+            began, now = flying.popleft()
+            depth.finished(now - began, now)
+        end = max(now, free.popleft()) + each
+        free.append(end)
+        flying.append((now, end))
+    return now
+
+
+def test_a_disk_that_does_one_after_the_other_is_given_few():
+    depth = Depth(MOST)
+    run(depth, each=0.017, parallel=1, reads=1000)
+    assert LEAST <= depth.limit <= 6
+
+
+def test_a_quick_disk_is_given_all_it_may_have():
+    depth = Depth(MOST)
+    run(depth, each=0.0003, parallel=16, reads=20_000)
+    assert depth.limit == MOST
+
+
+@pytest.mark.parametrize("each", [0.05, 0.3])
+def test_a_disk_that_takes_long_but_does_many_at_once_is_given_many(each):
+    depth = Depth(MOST)
+    depth.limit = LEAST
+    run(depth, each=each, parallel=MOST, reads=10_000)
+    assert depth.limit == MOST
+
+
+def test_a_disk_that_was_slow_for_a_while_is_given_more_again():
+    depth = Depth(MOST)
+    end = run(depth, each=0.02, parallel=1, reads=1000)
+    assert depth.limit <= 6
+    run(depth, each=0.003, parallel=16, reads=20_000, start=end)
+    assert depth.limit == MOST
+
+
+def test_what_the_limit_keeps_nobody_from_does_not_raise_it():
+    depth = Depth(MOST)
+    depth.limit = 8
+    for n in range(1000):
+        depth.finished(CALM_SECONDS / 10, n * WINDOW_SECONDS / 5)
+    assert depth.limit == 8
+
+
+@given(
+    st.integers(1, 100),
+    st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1), st.booleans()), max_size=200),
+)
+def test_the_limit_stays_between_its_bounds(most, reads):
+    depth, now = Depth(most), 0.0
+    for seconds, later, reached in reads:
+        now += later
+        if reached:
+            depth.reached()
+        depth.finished(seconds, now)
+        assert min(LEAST, most) <= depth.limit <= most

@@ -1,0 +1,143 @@
+"""What is remembered of verdicts gives the same verdicts: whatever was seen before, in whatever order."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.wire import verdicts
+from server.wire.heads import verdict
+from server.wire.verdicts import LONGEST_HALF, Halves, Verdicts
+
+METHODS = (b"GET", b"HEAD", b"POST", b"OPTIONS", b"CONNECT", b"get")
+TARGETS = (b"/", b"/a?b=%20", b"*", b"http://other.example/a", b"other.example:80", b"/a#b", b"//x")
+VERSIONS = (b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/0.9", b"http/1.1")
+LINES = [b" ".join(parts) for parts in product(METHODS, TARGETS, VERSIONS)]
+HOST = b"Host: a.example\r\n"
+BLOCKS = [
+    block + b"\r\n"
+    for block in (
+        b"",  # no Host: in order only in HTTP/1.0
+        HOST,
+        HOST * 2,
+        b"Host: a/b\r\n",
+        b"Host:\r\n",
+        HOST + b"Accept: */*\r\nCookie: a=b\r\n",
+        HOST + b"Connection: close\r\n",
+        HOST + b"Connection: Keep-Alive\r\n",
+        HOST + b"Connection: close, keep-alive\r\n",
+        HOST + b"Connection: upgrade\r\nUpgrade: h2c\r\n",
+        HOST + b"Content-Length: 0\r\n",
+        HOST + b"Content-Length: 5\r\n",
+        HOST + b"Transfer-Encoding: chunked\r\n",
+        HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+        HOST + b"Expect: 100-continue\r\n",
+        HOST + b"Expect: something\r\n",
+        HOST + b"Trailer: x\r\nTE: trailers\r\n",
+        HOST + b"X: folded\r\n over\r\n",
+        HOST + b"X : blank before the colon\r\n",
+        HOST + b"X: bare\nLF\r\n",
+        b"X: before\r\n" + HOST,
+        HOST + b"X: 1\r\n" * 100,
+    )
+]
+
+
+def heads() -> list[bytes]:
+    return [line + b"\r\n" + block for line, block in product(LINES, BLOCKS)]
+
+
+def test_each_half_met_with_every_other_gives_the_verdict_of_h11():
+    known = Verdicts()
+    expected = {head: verdict(head) for head in heads()}
+    for _ in range(3):  # glimpsed, learnt, remembered
+        for head in heads():
+            assert known.judge(head) == expected[head]
+    assert known.judged < 3 * len(heads())
+    assert known.read > 0
+
+
+def test_what_is_remembered_is_plain():
+    known = Verdicts()
+    for head in heads() * 2:
+        known.judge(head)
+    assert {line.split()[0] for line in known._lines.known} == {b"GET", b"HEAD"}
+    assert {line.split()[2] for line in known._lines.known} == {b"HTTP/1.1"}
+    assert all(b"host: a.example" in block.lower() for block in known._blocks.known)
+    told = (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer")
+    assert not any(name in block.lower() for block in known._blocks.known for name in told)
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        # Both look like a whole request without a body to whoever counts h11's events.
+        b"GET / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a.example\n\nGET /second HTTP/1.1\r\nHost: a.example\r\n\r\n",
+    ],
+)
+def test_what_hides_a_second_message_is_judged_each_time(smuggled):
+    known = Verdicts()
+    plain = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
+    for _ in range(4):
+        assert known.judge(plain) == verdict(plain)
+        assert known.judge(smuggled) == verdict(smuggled)
+
+
+LINE = st.one_of(
+    st.sampled_from(LINES),
+    st.builds(lambda target: b"GET " + target + b" HTTP/1.1", st.binary(max_size=12)),
+)
+FIELD = st.one_of(
+    st.sampled_from(
+        [b"Host: a.example", b"host: b", b"Accept: */*", b"Connection: close", b"Content-Length: 0"]
+    ),
+    st.binary(max_size=12),
+    st.builds(
+        lambda name, value: name + b": " + value,
+        st.sampled_from([b"X", b"TE", b"Expect"]),
+        st.binary(max_size=8),
+    ),
+)
+BLOCK = st.one_of(
+    st.sampled_from(BLOCKS),
+    st.lists(FIELD, max_size=4).map(lambda fields: b"".join(field + b"\r\n" for field in fields) + b"\r\n"),
+)
+
+
+@given(st.lists(LINE, min_size=1, max_size=4), st.lists(BLOCK, min_size=1, max_size=4), st.data())
+def test_halves_recombined_at_random_give_the_verdict_of_h11(lines, blocks, data):
+    known = Verdicts()
+    picks = st.tuples(st.sampled_from(lines), st.sampled_from(blocks))
+    for line, block in data.draw(st.lists(picks, max_size=20)):
+        head = line + b"\r\n" + block
+        assert known.judge(head) == verdict(head)
+
+
+def test_what_was_seen_once_is_not_remembered():
+    halves: Halves[int] = Halves()
+    halves.learn(b"a", 1)
+    assert halves.known == {}
+    halves.learn(b"a", 1)
+    assert halves.known == {b"a": 1}
+
+
+def test_there_is_an_end_of_what_is_remembered(monkeypatch):
+    monkeypatch.setattr(verdicts, "MOST_HALVES", 10)
+    monkeypatch.setattr(verdicts, "MOST_GLIMPSES", 5)
+    halves: Halves[int] = Halves()
+    for number in range(100):
+        halves.learn(b"%d" % number, number)
+        halves.learn(b"%d" % number, number)
+        halves.learn(b"once %d" % number, number)
+    assert list(halves.known.values()) == list(range(90, 100))
+    assert len(halves._glimpsed) <= 5
+    monkeypatch.setattr(verdicts, "MOST_HALVES_BYTES", 1000)
+    for number in range(4):
+        for _ in range(2):
+            halves.learn(b"%d" % number * 400, number)
+    assert sum(map(len, halves.known)) <= 1000
+    for _ in range(2):
+        halves.learn(b"x" * (LONGEST_HALF + 1), 0)
+    assert not any(len(half) > LONGEST_HALF for half in halves.known)

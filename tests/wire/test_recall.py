@@ -1,0 +1,174 @@
+"""Replies that are given again without a search: to the same question, and only as long as they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from server.answer.found import Missing
+from server.answer.search import Habits, search
+from server.answer.target import path_of
+from server.wire.recall import CONSULTED
+from tests.pure.test_search import SITE, Rules
+from tests.rig.client import Client, get
+from tests.rig.files import noise, write
+from tests.rig.server import Server, serving
+from tests.rig.until import until
+
+TIMES = 4
+LARGE = noise(300_000)
+CONFIG = """
+[[rule]]
+path = "/guarded/**"
+deny = ["127.0.0.1"]
+
+[[rule]]
+path = "/cors/**"
+cors = ["https://a.example"]
+
+[[site]]
+hosts = ["other.example"]
+root = "other"
+"""
+
+
+class Watched(dict[bytes, bytes]):
+    """Fields that remember which were asked for."""
+
+    def __init__(self, fields: dict[bytes, bytes]) -> None:
+        super().__init__(fields)
+        self.asked: set[bytes] = set()
+
+    def get(self, name, default=None):  # type: ignore[no-untyped-def]
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name: bytes) -> bytes:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        assert isinstance(name, bytes)
+        self.asked.add(name)
+        return super().__contains__(name)
+
+
+def test_a_search_looks_at_no_other_fields():
+    asked: set[bytes] = set()
+    for target in (
+        b"/",
+        b"/about",
+        b"/docs",
+        b"/bare/",
+        b"/app.js",
+        b"/missing",
+        b"/docs/missing/",
+        b"/both/",
+    ):
+        for fields in (
+            {},
+            {b"accept": b"text/html"},
+            {b"sec-fetch-dest": b"document"},
+            {b"accept-encoding": b"br"},
+        ):
+            for habits in (Habits(), Habits(spa=True, listing=True)):
+                watched = Watched(fields)
+                steps = search(path_of(target), target, watched, habits, Rules())
+                try:
+                    place = next(steps)
+                    while True:
+                        place = steps.send(SITE.get(place, Missing(HTTPStatus.NOT_FOUND)))
+                except StopIteration:
+                    asked |= watched.asked
+    assert asked == set(CONSULTED)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    root = tmp_path / "root"
+    for name in ("index.html", "guarded/a.html", "cors/a.html", "app.js"):
+        write(root / name, name.encode())
+    write(root / "large.bin", LARGE)
+    write(root / "app.js.gz", b"in gzip")
+    write(tmp_path / "other/index.html", b"other")
+    (tmp_path / "headrace.toml").write_text(CONFIG)
+    with serving(root, "--config", tmp_path / "headrace.toml") as server:
+        yield server
+
+
+def asked(server: Server, *requests: bytes) -> list[tuple[int, bytes]]:
+    with Client(server.port) as client:
+        answers = []
+        for request in requests:
+            client.send(request)
+            response = client.response("HEAD" if request.startswith(b"HEAD") else "GET")
+            answers.append((response.status, response.undated))
+        return answers
+
+
+QUESTIONS = [
+    get("/"),
+    get("/index"),
+    get("/large.bin"),
+    get("/app.js"),
+    get("/app.js", "Accept-Encoding: gzip"),
+    get("/app.js", "Accept-Encoding: gzip", method="HEAD"),
+    get("/app.js", "Accept-Encoding: identity;q=0, br"),
+    get("/app.js", "Range: bytes=0-1"),
+    get("/app.js", "If-None-Match: *"),
+    get("/", host="other.example"),
+    get("/missing"),
+    get("/missing", "Accept: text/html"),
+    get("/guarded/a"),
+    get("/cors/a", "Origin: https://a.example"),
+    get("/cors/a", "Origin: https://b.example"),
+    get("/cors/a"),
+    get("/", version="1.0"),
+    get("/", "Connection: keep-alive", version="1.0"),
+]
+
+
+def test_every_question_gets_the_same_answer_whoever_asked_what_before(server):
+    def settled() -> bool:  # young files have other tags, which change once
+        return not any(b"W/" in head for _, (head, _) in first_answers())
+
+    def first_answers() -> list[tuple[int, tuple[bytes, bytes]]]:
+        return [asked(server, question)[0] for question in QUESTIONS]
+
+    until(settled, "no file is young", 10.0)
+    expected = first_answers()
+    for _ in range(TIMES):
+        assert first_answers() == expected
+        backwards = [asked(server, question)[0] for question in reversed(QUESTIONS)]
+        assert backwards[::-1] == expected
+    assert server.state()["replies_recalled"] > 0
+    assert server.state()["heads_judged"] < TIMES * len(QUESTIONS)
+
+
+def test_a_file_that_is_another_one_is_soon_seen(server, tmp_path):
+    for _ in range(TIMES):
+        asked(server, get("/"))
+    assert server.state()["replies_recalled"] > 0
+    write(tmp_path / "root/new", b"new")
+    (tmp_path / "root/new").rename(tmp_path / "root/index.html")
+    until(lambda: asked(server, get("/"))[0][1][1] == b"new", "the new page", 5.0)
+    (tmp_path / "root/index.html").unlink()
+    until(lambda: asked(server, get("/"))[0][0] == 404, "that there is none", 5.0)
+
+
+def test_a_rule_that_is_new_is_soon_followed(server, tmp_path):
+    for _ in range(TIMES):
+        asked(server, get("/"))
+    write(tmp_path / "root/_headers", b"/*\n  X-New: 1\n")
+    until(lambda: b"X-New: 1" in asked(server, get("/"))[0][1][0], "the new field", 5.0)
+
+
+def test_a_better_variant_that_is_new_is_soon_sent(server, tmp_path):
+    gzip_or_zstd = get("/app.js", "Accept-Encoding: gzip;q=0.5, zstd")
+    for _ in range(TIMES):
+        assert asked(server, gzip_or_zstd)[0][1][1] == b"in gzip"
+    write(tmp_path / "root/app.js.zst", b"in zstd")
+    until(lambda: asked(server, gzip_or_zstd)[0][1][1] == b"in zstd", "the new variant", 5.0)
