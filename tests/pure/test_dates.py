@@ -111,7 +111,7 @@ def test_a_date_of_asctime_reads_as_it_was_written(seconds):
 def test_a_date_of_rfc_850_reads_as_it_was_written(year, data):
     """RFC 9110 section 5.6.7: as long as it is no more than 50 years ahead, and no 50 years ago."""
     now = int(datetime(year, 7, 1, tzinfo=UTC).timestamp())
-    first, last = datetime(year - 49, 1, 1), datetime(year + 50, 12, 31, 23, 59, 59)
+    first, last = datetime(year - 50, 7, 1, 0, 0, 1), datetime(year + 50, 7, 1)
     then = data.draw(st.datetimes(first, last, timezones=st.just(UTC))).replace(microsecond=0)
     text = f"{LONG_DAYS[then.weekday()]}, {then:%d-%b-%y %H:%M:%S} GMT"
     assert parse_date(text.encode(), now) == int(then.timestamp())
