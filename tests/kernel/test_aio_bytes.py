@@ -100,7 +100,8 @@ def test_direct_reads_that_fail_after_all_are_done_by_threads(samples, backend):
         assert bench.service.counters == ({"direct failed": 1} if opened.facts.way is Way.DIRECT else {})
 
 
-@pytest.mark.parametrize("backend", EACH_BACKEND)
+# A child of a process that has used glibc's POSIX AIO waits for ever for threads that it has not.
+@pytest.mark.parametrize("backend", [name for name in EACH_BACKEND if name != "posix"])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "here"])
 def test_a_user_without_rights_gets_the_same_bytes(samples, kind, backend):
     folder = samples(kind)
