@@ -35,6 +35,7 @@ struct group {
 
     uint32_t outstanding;   /* all requests; the loop's own count */
     uint32_t flying;        /* of these, reads by AIO of either kind */
+    _Atomic uint32_t posix_reads;  /* whose notification is not through yet */
     struct queue done;
 };
 
@@ -62,7 +63,7 @@ void *native_submitter(void *pool);
 int native_reap(struct group *, struct completion *out, int room);
 
 /* posix.c: reads by POSIX AIO. */
-int posix_read(struct group *, const struct work *);
+void posix_read(struct group *, struct work *);
 
 static inline char *slot_address(const struct group *group, uint32_t slot)
 {

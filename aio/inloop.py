@@ -52,7 +52,7 @@ class InLoopStream:
         self._position += count
         self._read = self._read[count:]
 
-    def stall(self) -> None:
+    def stall(self, *, at_once: bool = False) -> None:
         """It holds nothing that others could use."""
 
     def send_to(self, descriptor: int) -> int:

@@ -17,16 +17,22 @@ static void finished(union sigval value)
     struct posix_read *read = value.sival_ptr;
     int error = aio_error(&read->block);
     ssize_t got = aio_return(&read->block);
-    finish(read->group, &read->work, error != 0 ? -error : got);
+    struct group *group = read->group;
+    finish(group, &read->work, error != 0 ? -error : got);
     free(read);
+    atomic_fetch_sub(&group->posix_reads, 1);  /* last: from now on the group may be freed */
 }
 
-/* glibc's aio_read() only puts it on a list: what sleeps is a thread of glibc's. */
-int posix_read(struct group *group, const struct work *work)
+/* glibc's aio_read() only puts it on a list: what sleeps is a thread of glibc's. Where it cannot
+ * have one, the read has failed, and comes back as such. */
+void posix_read(struct group *group, struct work *work)
 {
     struct posix_read *read = calloc(1, sizeof *read);
-    if (read == NULL)
-        return -ENOMEM;
+    if (read == NULL) {
+        finish(group, work, -ENOMEM);
+        return;
+    }
+    atomic_fetch_add(&group->posix_reads, 1);
     read->group = group;
     read->work = *work;
     read->block = (struct aiocb){
@@ -39,8 +45,8 @@ int posix_read(struct group *group, const struct work *work)
                          .sigev_value = {.sival_ptr = read}},
     };
     if (aio_read(&read->block) < 0) {
+        atomic_fetch_sub(&group->posix_reads, 1);
+        finish(group, work, -errno);
         free(read);
-        return -EAGAIN;
     }
-    return 0;
 }

@@ -26,6 +26,7 @@ THREAD_QUOTA = 2 * READERS  # the same by threads: as many running as waiting
 TURN_STREAMS = 16  # of those in line, in one turn of the caller's
 SLOT_SHARE = 2  # reads in flight hold at most one in two slots
 SPARE_SHARE = 4  # with one in so many of these in use there is room for whoever may come
+FROM_MEMORY_SECONDS = 0.001  # what a thread reads sooner was in the page cache
 RUN = int(lib.SLOTS_PER_READ)
 
 NATIVE = int(lib.READ_NATIVE)
@@ -130,8 +131,8 @@ class Reads:
         """The stream, too, waits for what is being read into this slot."""
         self._fetches[slot].audience.append(stream)
 
-    def stalled(self, stream: BlockStream) -> None:
-        self._service.stalled(stream)
+    def stalled(self, stream: BlockStream, *, at_once: bool) -> None:
+        self._service.stalled(stream, at_once=at_once)
 
     def moving(self, stream: BlockStream) -> None:
         self._service.moving(stream)
@@ -176,9 +177,7 @@ class Reads:
             self._service.count("direct failed", f"{self._name}: direct reads fail: threads read instead")
             self._submit(fetch)
             return
-        if fetch.way != CACHED:  # which tells of memory, and not of the disk
-            now = time.monotonic()
-            self.depth.finished(now - fetch.began, now)
+        self._time(fetch, result)
         self.in_flight -= 1
         self.slots_in_flight -= len(fetch.slots)
         end = min(fetch.start + fetch.size, fetch.file.size)  # what a longer read found has grown since
@@ -196,3 +195,11 @@ class Reads:
         for stream in fetch.audience:
             if not stream.closed:
                 stream.wake()
+
+    def _time(self, fetch: Fetch, result: int) -> None:
+        """What comes from memory, or not at all, tells nothing of the disk."""
+        now = time.monotonic()
+        took = now - fetch.began
+        by_disk = fetch.way == NATIVE or (fetch.way != CACHED and took >= FROM_MEMORY_SECONDS)
+        if by_disk and result >= 0:
+            self.depth.finished(took, now)

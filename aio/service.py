@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 REAP_AT_ONCE = 256  # completions per call into C
 AHEAD = 256  # slots: so much memory is kept ready beyond what was ever used
 STALLED_SECONDS = 1.0  # who has taken nothing for so long loses what it holds, if others need it
+LONG_AGO = 0.0  # of the monotonic clock, which begins when the machine does
 TAKEN_AT_ONCE = 64  # readers, from whom slots are taken back in one go
 COMPLETION = struct.Struct("=QqQ")  # tag, result, address of the job
 
@@ -99,9 +100,13 @@ class Service:
 
     # --- for streams, of whatever device: all take from the same slots ---
 
-    def stalled(self, stream: BlockStream) -> None:
-        """Its reader can take no more for now."""
-        self._stalled.setdefault(stream, time.monotonic())
+    def stalled(self, stream: BlockStream, *, at_once: bool) -> None:
+        """Its reader can take no more for now. `at_once`: and gives way as if that were for long."""
+        if at_once:
+            self._stalled[stream] = LONG_AGO
+            self._stalled.move_to_end(stream, last=False)
+        else:
+            self._stalled.setdefault(stream, time.monotonic())
 
     def moving(self, stream: BlockStream) -> None:
         """Its reader has taken something, or has gone."""

@@ -55,8 +55,9 @@ class Stream(Protocol):
     def advance(self, count: int) -> None:
         """`count` bytes of the view are not needed any more."""
 
-    def stall(self) -> None:
-        """The reader can take no more for now."""
+    def stall(self, *, at_once: bool = False) -> None:
+        """The reader takes no more for now. `at_once`: and it is no matter if what it holds is
+        given to others now, rather than when it has lain there for long."""
 
     def close(self) -> None:
         """Nothing more is wanted."""
@@ -95,6 +96,7 @@ class BlockStream:
     def view(self) -> memoryview | None:
         if self._file.changed:
             raise OSError(ESTALE, "the file changed while it was read")
+        self._reads.moving(self)
         if self._lost:
             self._lost = False
             self._reads.want(self)
@@ -117,7 +119,6 @@ class BlockStream:
 
     def advance(self, count: int) -> None:
         self._position += count
-        self._reads.moving(self)
         slot, start = self._held[0]
         if self._position >= min(start + BLOCK, self._end):
             self._held.popleft()
@@ -126,8 +127,9 @@ class BlockStream:
             if self._asked < self._end and len(self._held) <= self._run * self._ahead:
                 self._reads.want(self)
 
-    def stall(self) -> None:
-        self._reads.stalled(self)
+    def stall(self, *, at_once: bool = False) -> None:
+        if self._held:
+            self._reads.stalled(self, at_once=at_once)
 
     def give_back(self) -> None:
         """Somebody needs the slots, and the reader takes nothing: it asks anew when it does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from server.answer.found import Place, Result, Selection
+from server.answer.found import Found, Place, Result, Selection
 from server.answer.search import Steps
 from server.files.entry import Entry, Waiter
 from server.files.site import Site
@@ -13,7 +13,17 @@ from server.files.site import Site
 class Inquiry:
     """Ask proceed() until it has a result; if it has none, the waiter is told when to go on."""
 
-    __slots__ = ("_begin", "_entries", "_found", "_place", "_site", "_steps", "_waiter", "result")
+    __slots__ = (
+        "_begin",
+        "_consulted",
+        "_entries",
+        "_found",
+        "_place",
+        "_site",
+        "_steps",
+        "_waiter",
+        "result",
+    )
 
     def __init__(self, site: Site, begin: Callable[[], Steps], waiter: Waiter) -> None:
         self._site = site
@@ -24,6 +34,7 @@ class Inquiry:
     def _restart(self) -> None:
         self._steps = self._begin()
         self._entries: dict[Place, Entry] = {}
+        self._consulted: list[tuple[Entry, Found]] = []
         self._place: Place | None = None  # that is being looked at
         self._found: Entry | None = None  # there, meanwhile
         self.result: Result | None = None
@@ -35,9 +46,9 @@ class Inquiry:
         return self._entries[self.result.sent[0]] if isinstance(self.result, Selection) else None
 
     @property
-    def consulted(self) -> Iterable[Entry]:
-        """All that were asked about."""
-        return self._entries.values()
+    def consulted(self) -> Iterable[tuple[Entry, Found]]:
+        """All that were asked about, and what they were then."""
+        return self._consulted
 
     def found(self, entry: Entry) -> None:
         self._found = entry
@@ -69,6 +80,7 @@ class Inquiry:
                 self._place = next(self._steps)
             else:
                 assert entry.found is not None
+                self._consulted.append((entry, entry.found))
                 self._place = self._steps.send(entry.found)
         except StopIteration as end:
             self.result = end.value

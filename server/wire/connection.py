@@ -22,7 +22,7 @@ from server.answer.ranges import FileRange
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
 from server.wire.exchange import Exchange, Reply, asks_for_another, without_file
-from server.wire.heads import Head, Refusal, Request
+from server.wire.heads import Asked, Head, Refusal, Request
 from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, Source
 from server.wire.pace import Pace
@@ -236,7 +236,7 @@ class Connection:
             self._last |= request.method != b"OPTIONS"  # it may have a body, which nobody reads
             self._put_page(request, decided)
 
-    def _persistence(self, asked: Request | Refusal) -> bytes:
+    def _persistence(self, asked: Asked) -> bytes:
         """What the Connection field must say, if anything (RFC 9112 section 9.3)."""
         if self._last or self._server.draining:
             return b"close"
@@ -247,13 +247,11 @@ class Connection:
         self._inbox.clear()
         self._put_page(refusal, page(refusal.status, refusal.method))
 
-    def _put_page(self, asked: Request | Refusal, decided: Answer) -> None:
+    def _put_page(self, asked: Asked, decided: Answer) -> None:
         head = Head(decided.status, decided.headers, self._persistence(asked))
         self._put(asked, decided, head)
 
-    def _put(
-        self, asked: Request | Refusal, decided: Answer, head: Dated, entry: Entry | None = None
-    ) -> None:
+    def _put(self, asked: Asked, decided: Answer, head: Dated, entry: Entry | None = None) -> None:
         """Lets the answer go: at once if it is all in memory, else when it is its turn."""
         source = None
         if entry is not None and entry.file is not None and decided.body:
@@ -280,6 +278,7 @@ class Connection:
         moved = 0
         while outbox is not None and not outbox.empty and not self._blocked and moved < STEP_BYTES:
             if self._pace is not None and self._pace.allowance(self._server.loop.now) <= 0:
+                outbox.stall(at_once=True)
                 self._rest_a_while(self._pace)
                 break
             try:

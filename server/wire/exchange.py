@@ -46,7 +46,7 @@ class Exchange:
     """Ask proceed() until it has a reply; if it has none, the waiter is told when to go on."""
 
     __slots__ = (
-        "_guarded", "_inquiry", "_path", "_peer", "_server", "_site", "_ticket", "_treatment",
+        "_guarded", "_inquiry", "_path", "_peer", "_rules", "_server", "_site", "_ticket", "_treatment",
         "_version", "_waiter", "request",
     )  # fmt: skip
 
@@ -63,7 +63,8 @@ class Exchange:
 
     def _begin(self) -> None:
         site, request = self._site, self.request
-        self._version = site.version  # of the rules by which it is answered
+        self._version = site.version  # of the root by whose rules it is answered
+        self._rules = site.rules
         begin = partial(search, self._path, request.target, request.fields, site.habits, site)
         self._inquiry = Inquiry(site, begin, self._waiter)
         self._treatment: Treatment | None = None  # as soon as it is known what was found
@@ -150,10 +151,12 @@ class Exchange:
                 reply = Reply(*known, entry, treatment.bandwidth)
                 if not treatment.guarded:
                     self._server.recall.keep(
-                        request, persistence, self._site, self._inquiry.consulted, reply,
+                        request, persistence, self._site, self._rules, self._inquiry.consulted, reply,
                         by_origin=treatment.cors is not None,
                     )  # fmt: skip
                 return reply
+            if result.sent[1] is not entry.found:
+                manner = None  # more has become known of it since: this is said once, and not kept
         decided = answer(
             request.method, request.fields, result, treatment, self._server.second, self._server.boundary
         )

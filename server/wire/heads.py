@@ -83,6 +83,9 @@ class Refusal:
         return replace(self, method=method, line=head.partition(b"\r\n")[0])
 
 
+Asked = Request | Refusal
+
+
 def fault_of(head: bytes) -> Refusal | None:
     """What is wrong with the bytes of a head, whole or not. What comes first in them decides, so
     that it is the same however they come."""

@@ -114,11 +114,12 @@ class Outbox:
             count = 0
         self._tidy()
 
-    def stall(self) -> None:
-        """The socket takes no more for now."""
-        piece = self._pieces[0]
-        if not isinstance(piece, memoryview | FileRange):
-            piece.stall()
+    def stall(self, *, at_once: bool = False) -> None:
+        """The socket takes no more for now, or may not have more (`at_once`)."""
+        for piece in self._pieces:
+            if not isinstance(piece, memoryview | FileRange):
+                piece.stall(at_once=at_once)
+                return
 
     def moved(self, count: int) -> None:
         """The stream that is next has moved `count` bytes by itself."""

@@ -24,7 +24,7 @@ from server.wire.exchange import CONDITIONS, Reply
 from server.wire.heads import Request
 
 MOST_REPLIES = 4096
-LONGEST_TARGET = 256  # bytes: there is no end of those that are longer
+LONGEST_KEY = 1024  # bytes: there is no end of questions that are longer
 CONSULTED = (b"accept-encoding", b"accept", b"sec-fetch-dest")  # what a search looks at
 
 Key = tuple[bytes, bytes, bytes, bytes, bytes | None, bytes | None, bytes | None]
@@ -34,12 +34,12 @@ class Basis(NamedTuple):
     """An entry that was asked about, and what it was."""
 
     entry: ReferenceType[Entry]
-    found: Found | None
+    found: Found
 
 
 class Remembered(NamedTuple):
     site: Site
-    rules: Rulebook
+    rules: ReferenceType[Rulebook]
     bases: tuple[Basis, ...]
     answer: Answer
     head: Dated
@@ -78,24 +78,30 @@ class Recall:
         request: Request,
         persistence: bytes,
         site: Site,
-        consulted: Iterable[Entry],
+        rules: Rulebook,
+        consulted: Iterable[tuple[Entry, Found]],
         reply: Reply,
         *,
         by_origin: bool,
     ) -> None:
         """A reply that everybody gets who asks so, but for those of other origins if `by_origin`."""
-        if len(request.target) > LONGEST_TARGET or reply.entry is None:
+        key = _key(request, persistence)
+        if reply.entry is None or site.rules is not rules or sum(map(len, filter(None, key))) > LONGEST_KEY:
             return
-        bases = tuple(Basis(ref(entry), entry.found) for entry in consulted)
-        self._known[_key(request, persistence)] = Remembered(
-            site, site.rules, bases, reply.answer, reply.head, ref(reply.entry), reply.bandwidth, by_origin
+        bases = tuple(Basis(ref(entry), found) for entry, found in consulted)
+        self._known[key] = Remembered(
+            site, ref(rules), bases, reply.answer, reply.head, ref(reply.entry), reply.bandwidth, by_origin
         )
         if len(self._known) > MOST_REPLIES:
             del self._known[next(iter(self._known))]
 
     def _holds(self, known: Remembered, request: Request) -> bool:
         site = known.site
-        if not site.ready or site.rules is not known.rules or self._sites.for_host(request.host) is not site:
+        if (
+            not site.ready
+            or site.rules is not known.rules()
+            or self._sites.for_host(request.host) is not site
+        ):
             return False
         now = self._loop.now
         for basis in known.bases:

@@ -23,7 +23,8 @@ from typing import Generic, NamedTuple, TypeVar
 from server.wire.heads import MOST_BYTES, Refusal, Request, verdict
 
 MOST_HALVES = 4096  # of a kind
-MOST_HALVES_BYTES = 4 * 1024 * 1024  # of a kind
+MOST_HALVES_BYTES = 4 * 1024 * 1024  # of a kind, with what they mean
+FIELD_BYTES = 200  # that a field takes, however short it is
 MOST_GLIMPSES = 16_384
 LONGEST_HALF = MOST_BYTES // 2
 TELLING = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"))
@@ -69,11 +70,15 @@ class Halves(Generic[Meaning]):
             return
         del self._glimpsed[glimpse]
         self.known[half] = meaning
-        self._bytes += len(half)
+        self._bytes += _size(half)
         while len(self.known) > MOST_HALVES or self._bytes > MOST_HALVES_BYTES:
             oldest = next(iter(self.known))
             del self.known[oldest]
-            self._bytes -= len(oldest)
+            self._bytes -= _size(oldest)
+
+
+def _size(half: bytes) -> int:
+    return len(half) + half.count(b"\r\n") * FIELD_BYTES
 
 
 class Verdicts:

@@ -84,10 +84,34 @@ def test_a_stalled_reader_that_goes_on_is_no_longer_one(root, monkeypatch):
         bench.until(lambda: stream.view() is not None and gone.view() is not None)
         stream.stall()
         gone.stall()
-        stream.advance(1)
+        assert stream.view() is not None
         gone.close()
         with bench.stream(opened.file, 2 * BLOCK, 1) as needy:
             assert not bench.service.take_back(needy)
+
+
+@pytest.mark.parametrize("backend", EACH_BACKEND)
+def test_who_asks_again_is_not_taken_from_while_waiting(root, backend, monkeypatch):
+    """A late completion wakes a reader that can take nothing: it is stalled, and holds nothing."""
+    with Bench(root, BACKENDS[backend], slots=SLOTS) as bench, ExitStack() as stack:
+        opened = files(bench, stack)
+        slow = take_all(bench, stack, opened[:-1])
+        lost = slow[0]
+        lost.give_back()
+        lost.stall()
+        monkeypatch.setattr("aio.service.STALLED_SECONDS", 0.0)
+        bench.until(lambda: lost.view() is not None)
+        for stream in slow:
+            stream.close()
+
+
+def test_who_may_not_have_more_for_now_gives_way_at_once(root, monkeypatch):
+    monkeypatch.setattr("aio.service.STALLED_SECONDS", 1000.0)
+    with Bench(root, BACKENDS["aio"], slots=SLOTS) as bench, ExitStack() as stack:
+        opened = files(bench, stack)
+        for stream in take_all(bench, stack, opened[:-1]):
+            stream.stall(at_once=True)
+        assert bench.read(opened[-1].file, 0, BLOCKS * BLOCK) == tile(FILES - 1, BLOCKS * BLOCK)
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "overlay", "tmpfs"])

@@ -138,6 +138,10 @@ def test_there_is_an_end_of_what_is_remembered(monkeypatch):
         for _ in range(2):
             halves.learn(b"%d" % number * 400, number)
     assert sum(map(len, halves.known)) <= 1000
+    for number in range(4):
+        for _ in range(2):
+            halves.learn(b"%d:\r\n" % number * 3, number)  # short, but each field takes memory
+    assert len(halves.known) == 1
     for _ in range(2):
         halves.learn(b"x" * (LONGEST_HALF + 1), 0)
     assert not any(len(half) > LONGEST_HALF for half in halves.known)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from base64 import b64encode
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from server.answer.found import Missing
@@ -172,3 +175,15 @@ def test_a_better_variant_that_is_new_is_soon_sent(server, tmp_path):
         assert asked(server, gzip_or_zstd)[0][1][1] == b"in gzip"
     write(tmp_path / "root/app.js.zst", b"in zstd")
     until(lambda: asked(server, gzip_or_zstd)[0][1][1] == b"in zstd", "the new variant", 5.0)
+
+
+def test_a_tag_that_became_known_while_a_password_was_checked_is_told_from_then_on(tmp_path):
+    root = tmp_path / "root"
+    write(root / "large.bin", LARGE)
+    os.utime(root / "large.bin", (0, 0))  # so its tag is of the content, which a thread has to read first
+    hashed = bcrypt.hashpw(b"word", bcrypt.gensalt(10))
+    (tmp_path / "users").write_bytes(b"user:" + hashed + b"\n")
+    (tmp_path / "headrace.toml").write_text("[[rule]]\npath = '/**'\nauth = { file = 'users' }\n")
+    request = get("/large.bin", "Authorization: Basic " + b64encode(b"user:word").decode())
+    with serving(root, "--config", tmp_path / "headrace.toml") as server:
+        until(lambda: b"\r\nETag: " in asked(server, request)[0][1][0], "the tag", 8.0)
