@@ -183,7 +183,9 @@ def test_a_tag_that_became_known_while_a_password_was_checked_is_told_from_then_
     os.utime(root / "large.bin", (0, 0))  # so its tag is of the content, which a thread has to read first
     hashed = bcrypt.hashpw(b"word", bcrypt.gensalt(10))
     (tmp_path / "users").write_bytes(b"user:" + hashed + b"\n")
-    (tmp_path / "headrace.toml").write_text("[[rule]]\npath = '/**'\nauth = { file = 'users', realm = 'x' }\n")
+    (tmp_path / "headrace.toml").write_text(
+        "[[rule]]\npath = '/**'\nauth = { file = 'users', realm = 'x' }\n"
+    )
     request = get("/large.bin", "Authorization: Basic " + b64encode(b"user:word").decode())
     with serving(root, "--config", tmp_path / "headrace.toml") as server:
         until(lambda: b"\r\nETag: " in asked(server, request)[0][1][0], "the tag", 8.0)
