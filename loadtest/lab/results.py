@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import os
 import platform
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
