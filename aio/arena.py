@@ -32,7 +32,8 @@ BLOCK = 256 * 1024  # bytes in a slot: below, the cost of calls shows; above, th
 READING = -1  # length of a slot that is the kernel's
 SMALL_SHARE = 10  # the small queue's share is one in ten, as in the paper
 MOST_USES = 3  # a counter of two bits
-SAME_USE_SHARE = 20  # a question is of the same use until one in so many slots has been taken
+SAME_USES = 16  # questions: as many as a pass in small ranges may have for one block
+SAME_USE_SHARE = 20  # questions are of the same use until as many others came as one in so many slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,9 @@ class Arena:
         self._key: list[Hashable | None] = [None] * total
         self._slot: dict[Hashable, int] = {}
         self._uses = [0] * total
-        self._counted_at = [0] * total  # how many were taken when a use was counted last
-        self._taken = 0
-        self._same_use = max(1, total // SAME_USE_SHARE)
+        self._counted_at = [0] * total  # how many questions there had been when a use was counted last
+        self._questions = 0
+        self.same_use = max(1, min(SAME_USES, total // 4), total // SAME_USE_SHARE)
         self._in_main = [False] * total
         self._queued = [False] * total
         self._small: deque[int] = deque()
@@ -142,8 +143,8 @@ class Arena:
             self._key[slot] = key
             self._slot[key] = slot
             self._uses[slot] = 0
-            self._taken += 1
-            self._counted_at[slot] = self._taken
+            self._questions += 1
+            self._counted_at[slot] = self._questions
             self._in_main[slot] = self._ghost.forget(key)
             self._gone.forget(key)
         return slot
@@ -154,8 +155,9 @@ class Arena:
             self._kept -= 1
         self._pins[slot] += 1
         self.hits += 1
-        if self._taken - self._counted_at[slot] >= self._same_use:
-            self._counted_at[slot] = self._taken
+        self._questions += 1
+        if self._questions - self._counted_at[slot] > self.same_use:
+            self._counted_at[slot] = self._questions
             if self._uses[slot] < MOST_USES:
                 self._uses[slot] += 1
 

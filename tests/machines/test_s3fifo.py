@@ -27,23 +27,24 @@ class Queues:
         self.ghost: list[int] = []
         self.proven: set[int] = set()  # these stand in the main queue
         self.uses: Counter[int] = Counter()
-        self.came = 0
-        self.counted: dict[int, int] = {}  # how many had come when a use was counted last
+        self.asked = 0
+        self.counted: dict[int, int] = {}  # how often had been asked when a use was counted last
 
     def come(self, key: int) -> None:
         """A block that was not there: proven, if it went only a short while ago."""
         self.uses[key] = 0
-        self.came += 1
-        self.counted[key] = self.came
+        self.asked += 1
+        self.counted[key] = self.asked
         self.proven.discard(key)
         if key in self.ghost:
             self.ghost.remove(key)
             self.proven.add(key)
 
     def use(self, key: int) -> None:
-        """Once for all who ask before others have come in any number."""
-        if self.came - self.counted[key] >= max(1, self.total // 20):
-            self.counted[key] = self.came
+        """Once for all who ask before others have been asked for in any number."""
+        self.asked += 1
+        if self.asked - self.counted[key] > max(1, min(16, self.total // 4), self.total // 20):
+            self.counted[key] = self.asked
             self.uses[key] = min(self.uses[key] + 1, MOST_USES)
 
     def keep(self, key: int) -> None:

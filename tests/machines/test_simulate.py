@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aio import Arena
 from loadtest.simulate import (
     HEAD,
     LOOP_PERCENT,
@@ -83,10 +84,10 @@ def test_the_next_use_is_where_the_key_comes_again(trace):
 def test_a_scan_takes_nothing_of_the_hot_set_from_the_arena(slots, held, data):
     # What is being sent cannot be evicted: beside the hot set there is room for that.
     hot = list(range(data.draw(st.integers(1, slots * 8 // 10 - held))))
-    between = [("between", n) for n in range(max(1, slots // 20))]  # or it would be the same use
+    between = ["between"] * (Arena(slots).same_use + 1)  # or it would be the same use
     trace = [*hot, *between, *hot, *scan(10 * slots), *hot]
-    assert arena_hits(trace, slots, held) == 2 * len(hot)
-    assert lru_hits(trace, slots) == len(hot)
+    assert arena_hits(trace, slots, held) == 2 * len(hot) + len(between) - 1
+    assert lru_hits(trace, slots) == len(hot) + len(between) - 1
 
 
 def test_a_loop_is_what_lru_is_worst_at():
