@@ -20,8 +20,8 @@ from server.answer.found import Inventory, Representation
 from server.answer.listing import render
 from server.loop import Loop
 
-SLICE_NS = 300_000  # of this thread's time in a turn: with an answer or two that is half a millisecond
-PIECE_BYTES = 64 * 1024  # at least: an answer of thousands of pieces would be long at being put together
+SLICE_NS = 250_000  # of this thread's time in a turn: with an answer or two that is half a millisecond
+PIECE_BYTES = 32 * 1024  # at least: an answer of thousands of pieces would be long at being put together
 COUNTED_AT_ONCE = 20  # names, between two looks at the clock
 HTML = b"text/html; charset=utf-8"
 JSON = b"application/json"
@@ -74,10 +74,9 @@ class Writing:
         path, order, json = self._inventory
         pieces = []
         digest = hashlib.blake2b(digest_size=16)
-        for piece in _joined(render(path, self._shown(), count, order, json=json)):
+        for piece in _joined(render(path, self._shown(), count, order, json=json), digest.update):
             if piece:
                 pieces.append(piece)
-                digest.update(piece)
             yield
         self._listed.records.release()
         yield  # megabytes, page by page: that alone takes a while
@@ -94,10 +93,12 @@ class Writing:
             yield None if self._hidden(where + record.name) else record
 
 
-def _joined(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Pieces of at least PIECE_BYTES, but for the last; nothing as long as one is not complete."""
+def _joined(parts: Iterator[bytes], seen: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Pieces of at least PIECE_BYTES, but for the last; nothing as long as one is not complete.
+    Each part is shown to `seen` by itself: a digest of a whole piece at once takes a third of a slice."""
     some, size = [], 0
     for part in parts:
+        seen(part)
         some.append(part)
         size += len(part)
         if size >= PIECE_BYTES:
