@@ -117,6 +117,12 @@ def _of_selection(
     return _whole(method, sent, selected, about, validators)
 
 
+def is_unmodified(fields: Mapping[bytes, bytes], selected: Selection, now: int) -> bool:
+    """Whether who asks with these conditions has it already."""
+    validators = _of_variant(selected.sent[1].validators, selected.coding)
+    return selected.status is HTTPStatus.OK and judge(fields, validators, now) is Verdict.NOT_MODIFIED
+
+
 def _about(selected: Selection) -> Headers:
     """What is said of it that also a 304 must say (RFC 9110 section 15.4.5)."""
     caching = FALLBACK_CACHING if selected.fallback else selected.found.cache_control

@@ -63,6 +63,7 @@ class Manner(NamedTuple):
     vary: tuple[bytes, ...]
     fallback: bool
     path: bytes  # of the original, whose name and type are told
+    unmodified: bool  # whoever asks has it already
 
 
 class Entry:

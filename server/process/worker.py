@@ -157,8 +157,9 @@ class Worker:
                 }
                 for disk in self.disks
             ],
+            "heads_remembered": self.server.verdicts.remembered,
+            "heads_put_together": self.server.verdicts.put_together,
             "heads_judged": self.server.verdicts.judged,
-            "lines_judged": self.server.verdicts.read,
             "replies_recalled": self.server.recall.hits,
             "entries": sum(docroot.entries for docroot in self._docroots),
             "open_files": sum(docroot.open_files for docroot in self._docroots),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import select
 import socket
-from enum import Enum, auto
 from errno import ESTALE
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -21,11 +20,13 @@ from server.answer.plan import Answer, page
 from server.answer.ranges import FileRange
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
+from server.wire import patience
 from server.wire.exchange import Exchange, Reply, asks_for_another, without_file
 from server.wire.heads import Asked, Head, Refusal, Request
 from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, Source
 from server.wire.pace import Pace
+from server.wire.patience import Phase
 
 if TYPE_CHECKING:
     from server.wire.server import Server
@@ -33,18 +34,7 @@ if TYPE_CHECKING:
 RECEIVE_BYTES = 64 * 1024
 HEADS_AT_ONCE = 8  # of those that came together, until it is the next one's turn
 STEP_BYTES = 256 * 1024  # of blocks, until it is the next one's turn
-KEEP_ALIVE_SECONDS = 15
-HEAD_SECONDS = 20  # for all of a head, however it trickles in
-SEND_SECONDS = 60  # for the client to take anything
-LINGER_SECONDS = 2
-GONE_SECONDS = 15  # for a client that has shut its side, and may be gone, while a disk is waited for
 ERRORS = select.EPOLLERR | select.EPOLLHUP
-
-
-class Phase(Enum):
-    OPEN = auto()  # requests may arrive, or an answer is leaving
-    LINGERING = auto()  # our side is shut; what arrives is thrown away
-    CLOSED = auto()  # forgotten; late completions find nobody
 
 
 class Connection:
@@ -69,7 +59,7 @@ class Connection:
         self._blocked = False
         self._queued = False
         self._watched = select.EPOLLIN
-        self.deadline = server.loop.now + HEAD_SECONDS
+        self.deadline = server.loop.now + patience.HEAD_SECONDS
         server.loop.watch(sock.fileno(), self._watched, self.on_event)
 
     # --- called by the loop ---
@@ -165,17 +155,40 @@ class Connection:
             if self.idle:
                 self.drop()
             else:
-                self.deadline = min(self.deadline, self._server.loop.now + GONE_SECONDS)
+                self.deadline = min(self.deadline, self._server.loop.now + patience.GONE_SECONDS)
                 self._rest()
             return
-        if self.idle:
-            if self._inbox.empty and data.strip(b"\r\n"):  # empty lines do not begin a head
-                self.deadline = self._server.loop.now + HEAD_SECONDS
-            self._inbox.feed(data)
-            self._serve()
-        else:
-            self._inbox.feed(data)
+        begun = not self._inbox.empty
+        self._inbox.feed(data)
+        if not self.idle:
             self._rest()
+        elif not self._answer_known():
+            if not begun and data.strip(b"\r\n"):  # empty lines do not begin a head
+                self.deadline = self._server.loop.now + patience.HEAD_SECONDS
+            self._serve()
+
+    def _answer_known(self) -> bool:
+        """Answers as Express does; whether that was all there was to do."""
+        server = self._server
+        if server.draining or self._pace is not None:
+            return False
+        try:
+            answered, left = server.express.answer(self._sock, self._inbox, self._peer, server.date())
+        except OSError:
+            self.drop()
+            return True
+        if not answered:
+            return False
+        now = server.loop.now
+        if left is not None:
+            self._outbox = left
+            self._blocked = True
+            self.deadline = now + patience.SEND_SECONDS
+            self._rest()
+            return True
+        self._last = False
+        self.deadline = now + (patience.KEEP_ALIVE_SECONDS if self._inbox.empty else patience.HEAD_SECONDS)
+        return self._inbox.empty
 
     def _serve(self) -> None:
         """Takes heads from the inbox until one has to wait for its answer, or others for theirs."""
@@ -225,7 +238,7 @@ class Connection:
         if reply.bandwidth is None:
             self._pace = None
         elif self._pace is None or self._pace.rate != reply.bandwidth:
-            self._pace = Pace(reply.bandwidth, self._server.loop.now)
+            self._pace = Pace(reply.bandwidth, self._server.loop)
         self._put(request, reply.answer, reply.head, reply.entry)
 
     def _answer_without_file(self, request: Request) -> None:
@@ -263,7 +276,7 @@ class Connection:
                     outbox.add(piece)
             else:
                 outbox.add(part)
-        self.deadline = self._server.loop.now + SEND_SECONDS
+        self.deadline = self._server.loop.now + patience.SEND_SECONDS
         if source is None:
             self._send()
         else:
@@ -277,9 +290,9 @@ class Connection:
         outbox = self._outbox
         moved = 0
         while outbox is not None and not outbox.empty and not self._blocked and moved < STEP_BYTES:
-            if self._pace is not None and self._pace.allowance(self._server.loop.now) <= 0:
+            if self._pace is not None and self._pace.allowance() <= 0:
                 outbox.stall(at_once=True)
-                self._rest_a_while(self._pace)
+                self._pace.rest(self.wake)
                 break
             try:
                 buffers = outbox.sendable()
@@ -313,7 +326,7 @@ class Connection:
             elif moved >= STEP_BYTES:
                 self.wake()
             if moved:
-                self.deadline = self._server.loop.now + SEND_SECONDS
+                self.deadline = self._server.loop.now + patience.SEND_SECONDS
         self._rest()
         return moved
 
@@ -325,30 +338,15 @@ class Connection:
             outbox.moved(count)
             return count
         if self._pace is not None:
-            buffers = [buffers[0][: self._pace.allowance(self._server.loop.now)]]
-        if len(buffers) == 1:
-            count = self._sock.send(buffers[0])
-            self._blocked = count < len(buffers[0])
-        else:
-            count = self._sock.sendmsg(buffers)
-            self._blocked = count < sum(map(len, buffers))
+            buffers = [buffers[0][: self._pace.allowance()]]
+        count = self._sock.send(buffers[0]) if len(buffers) == 1 else self._sock.sendmsg(buffers)
+        self._blocked = count < sum(map(len, buffers))
         outbox.sent(count)
         return count
 
-    def _rest_a_while(self, pace: Pace) -> None:
-        """It has had as much as it may have by now."""
-        if not pace.resting:
-            pace.resting = True
-            self._server.loop.when_patience_ends(self._rested)
-
-    def _rested(self) -> None:
-        if self._pace is not None:
-            self._pace.resting = False
-        self.wake()
-
     def _wait_for_disk(self) -> None:
         """The disk's time is not the client's fault. But one that has shut its side may be gone."""
-        self.deadline = self._server.loop.now + GONE_SECONDS if self._half_closed else math.inf
+        self.deadline = self._server.loop.now + patience.GONE_SECONDS if self._half_closed else math.inf
 
     def _break_off(self, outbox: Outbox, error: OSError | Shrunk) -> None:
         """What was promised cannot be sent. Once it has begun, all that is left is to close:
@@ -374,11 +372,13 @@ class Connection:
         if self._half_closed and (ends or self._inbox.empty):
             self.drop()
         elif not ends:
-            self.deadline = now + (KEEP_ALIVE_SECONDS if self._inbox.empty else HEAD_SECONDS)
+            self.deadline = now + (
+                patience.KEEP_ALIVE_SECONDS if self._inbox.empty else patience.HEAD_SECONDS
+            )
         else:
             self._phase = Phase.LINGERING
             self._inbox.clear()
-            self.deadline = now + LINGER_SECONDS
+            self.deadline = now + patience.LINGER_SECONDS
             try:
                 self._sock.shutdown(socket.SHUT_WR)
             except OSError:

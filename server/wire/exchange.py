@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from server.answer.cors import is_preflight, preflight
 from server.answer.found import Missing, Selection
 from server.answer.guard import admits, challenge, credentials
-from server.answer.plan import KNOWN_METHODS, Answer, answer, not_allowed, options
+from server.answer.plan import KNOWN_METHODS, Answer, answer, is_unmodified, not_allowed, options
 from server.answer.rules import Treatment
 from server.answer.search import failure, search
 from server.answer.target import path_of
@@ -27,9 +27,6 @@ from server.wire.passwords import Judgement, Ticket
 if TYPE_CHECKING:
     from server.wire.server import Server
 
-CONDITIONS = frozenset(
-    (b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
-)
 SOON = (b"Retry-After", b"1")  # seconds
 
 
@@ -145,15 +142,14 @@ class Exchange:
             assert entry is not None
             manner = Manner(
                 treatment, request.method, persistence, result.status, result.coding, result.vary,
-                result.fallback, result.path,
+                result.fallback, result.path, is_unmodified(request.fields, result, self._server.second),
             )  # fmt: skip
             if known := entry.ready.get(manner):
                 reply = Reply(*known, entry, treatment.bandwidth)
                 if not treatment.guarded:
                     self._server.recall.keep(
-                        request, persistence, self._site, self._rules, self._inquiry.consulted, reply,
-                        by_origin=treatment.cors is not None,
-                    )  # fmt: skip
+                        request, persistence, self._site, self._rules, self._inquiry.consulted, reply
+                    )
                 return reply
             if result.sent[1] is not entry.found:
                 manner = None  # more has become known of it since: this is said once, and not kept
@@ -172,8 +168,8 @@ class Exchange:
 
     def _is_plain(self, treatment: Treatment) -> bool:
         """Whether everybody who asks so gets the same answer."""
-        fields = self.request.fields
-        return CONDITIONS.isdisjoint(fields) and (treatment.cors is None or b"origin" not in fields)
+        aspect = self.request.aspect
+        return aspect is not None and (treatment.cors is None or not aspect.of_other_origin)
 
     def _unavailable(self, persistence: bytes) -> Reply:
         nothing = Missing(HTTPStatus.SERVICE_UNAVAILABLE)

@@ -20,6 +20,7 @@ import h11
 from server.answer.headers import Headers
 from server.answer.phrases import phrase
 from server.answer.plan import KNOWN_METHODS
+from server.wire.aspect import Aspect
 
 MOST_BYTES = 16 * 1024  # of a head
 MOST_LINE_BYTES = 8 * 1024  # of a request line: RFC 9112 section 3 recommends at least 8000
@@ -50,6 +51,21 @@ class Request(NamedTuple):
     version: bytes
     fields: Mapping[bytes, bytes]
     keep_alive: bool
+    aspect: Aspect | None  # None: the answer depends on more than that
+
+    @classmethod
+    def of(
+        cls,
+        method: bytes,
+        target: bytes,
+        fields: Mapping[bytes, bytes],
+        host: bytes | None = None,
+        version: bytes = b"1.1",
+    ) -> Request:
+        """With what follows from these. `host`: another one than that of the Host field."""
+        host = fields.get(b"host", b"") if host is None else host
+        keep_alive = _keep_alive(version, fields)
+        return cls(method, target, host, version, fields, keep_alive, Aspect.of(host, fields))
 
     @property
     def line(self) -> bytes:
@@ -171,7 +187,7 @@ def _understand(event: h11.Request) -> Request | Refusal:
         return Refusal(HTTPStatus.BAD_REQUEST, "not a request target", method)
     if b"#" in target:
         return Refusal(HTTPStatus.BAD_REQUEST, "a fragment in a request target", method)
-    return Request(method, target, host, version, fields, _keep_alive(version, fields))
+    return Request.of(method, target, fields, host, version)
 
 
 @lru_cache(HOSTS_KNOWN)
@@ -218,7 +234,7 @@ def _tokens(value: bytes) -> list[bytes]:
 class Head:
     """A response head, ready but for its Date."""
 
-    __slots__ = ("after", "before")
+    __slots__ = ("_date", "_dated", "after", "before")
 
     def __init__(self, status: HTTPStatus, headers: Headers, connection: bytes = b"") -> None:
         writer = h11.Connection(h11.SERVER)
@@ -234,6 +250,10 @@ class Head:
         before, place, self.after = head.partition(DATE_PLACE)
         assert place, "h11 writes the headers as they are given"
         self.before = before + b"Date: "
+        self._date = self._dated = b""
 
     def dated(self, date: bytes) -> bytes:
-        return self.before + date + self.after
+        if date is not self._date:  # it is the same object for a second
+            self._date = date
+            self._dated = self.before + date + self.after
+        return self._dated

@@ -14,40 +14,44 @@ SHOWN_BYTES = 200  # of a request line that is refused, in the log
 class Inbox:
     """Feed it what arrives; ask next_head() until there is none."""
 
-    __slots__ = ("_bytes",)
+    __slots__ = ("bytes",)
 
     def __init__(self) -> None:
-        self._bytes = b""
+        self.bytes = b""
 
     def feed(self, data: bytes) -> None:
-        self._bytes += data
+        self.bytes += data
+
+    def skip(self, count: int) -> None:
+        """So many bytes have been dealt with."""
+        self.bytes = self.bytes[count:]
 
     def clear(self) -> None:
-        self._bytes = b""
+        self.bytes = b""
 
     @property
     def empty(self) -> bool:
-        return not self._bytes
+        return not self.bytes
 
     @property
     def full(self) -> bool:
         """Whether enough has come for now: what follows can wait in the kernel."""
-        return len(self._bytes) > MOST_BYTES + len(END)
+        return len(self.bytes) > MOST_BYTES + len(END)
 
     def next_head(self) -> bytes | Refusal | None:
         """The next head, up to and with its empty line; None if it is not all there. A head
         that can only become a bad one is refused without waiting for the rest of it."""
         # RFC 9112 section 2.2: empty lines before a request line are to be ignored.
-        if empty := EMPTY_LINES.match(self._bytes):
-            self._bytes = self._bytes[empty.end() :]
-        head, end, rest = self._bytes.partition(END)
+        if empty := EMPTY_LINES.match(self.bytes):
+            self.bytes = self.bytes[empty.end() :]
+        head, end, rest = self.bytes.partition(END)
         if end and len(head) <= MOST_BYTES:
-            self._bytes = rest
+            self.bytes = rest
             return head + end
         fault = fault_of(head + end)
-        return None if fault is None else fault.of(self._bytes[:SHOWN_BYTES])
+        return None if fault is None else fault.of(self.bytes[:SHOWN_BYTES])
 
     def too_slow(self) -> Refusal:
         """What has come of a head, and no more does."""
         refusal = Refusal(HTTPStatus.REQUEST_TIMEOUT, "the head took too long")
-        return refusal.of(self._bytes[:SHOWN_BYTES])
+        return refusal.of(self.bytes[:SHOWN_BYTES])

@@ -14,6 +14,7 @@ from server.files.site import Sites
 from server.loop import Loop
 from server.observe.access import AccessLog
 from server.wire.connection import Connection
+from server.wire.express import Express
 from server.wire.passwords import Passwords
 from server.wire.recall import Recall
 from server.wire.verdicts import Verdicts
@@ -38,7 +39,8 @@ class Server:
         self.passwords = passwords
         self.access_log = access_log
         self.verdicts = Verdicts()
-        self.recall = Recall(sites, loop)
+        self.recall = Recall(loop)
+        self.express = Express(self.verdicts, self.recall, access_log)
         self.boundary = secrets.token_hex(16).encode()  # between the parts of an answer
         self.draining = False
         self.broken_off = 0  # answers that could not be completed

@@ -14,7 +14,7 @@ import pytest
 from server.answer.found import Missing
 from server.answer.search import Habits, search
 from server.answer.target import path_of
-from server.wire.recall import CONSULTED
+from server.wire.aspect import CONSULTED
 from tests.pure.test_search import SITE, Rules
 from tests.rig.client import Client, get
 from tests.rig.files import noise, write

@@ -1,0 +1,37 @@
+"""What clients have said is remembered from the second time on, and within bounds."""
+
+from server.wire import table
+from server.wire.table import Table
+
+
+def lengths(most: int = 10, most_bytes: int = 1000) -> Table[bytes, int]:
+    return Table(most, most_bytes, len)
+
+
+def test_what_was_seen_once_is_not_remembered():
+    seen = lengths()
+    seen.learn(b"a", 1)
+    assert seen.known == {}
+    seen.learn(b"a", 1)
+    assert seen.known == {b"a": 1}
+
+
+def test_the_oldest_go_first_and_what_comes_once_pushes_nothing_out(monkeypatch):
+    monkeypatch.setattr(table, "MOST_GLIMPSES", 5)
+    seen = lengths()
+    for number in range(100):
+        seen.learn(b"%d" % number, number)
+        seen.learn(b"%d" % number, number)
+        seen.learn(b"once %d" % number, number)
+    assert list(seen.known.values()) == list(range(90, 100))
+    assert len(seen._glimpsed) <= 5
+
+
+def test_there_is_an_end_of_bytes_too():
+    seen = lengths()
+    for number in range(8):
+        for _ in range(2):
+            seen.learn(b"%d" % number * 400, number)
+        assert sum(map(len, seen.known)) == seen._bytes <= 1000
+    seen.forget(b"7" * 400)
+    assert sum(map(len, seen.known)) == seen._bytes
