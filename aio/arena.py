@@ -154,6 +154,10 @@ class Arena:
         if self._pins[slot] == 0 and self._length[slot] != READING:
             self._kept -= 1
         self._pins[slot] += 1
+        self.use(slot)
+
+    def use(self, slot: int) -> None:
+        """It was asked for again."""
         self.hits += 1
         self._questions += 1
         if self._questions - self._counted_at[slot] > self.same_use:

@@ -83,6 +83,15 @@ class Reads:
         """Whether the disk and the memory for its reads have little to do."""
         return not self._line and SPARE_SHARE * self.slots_in_flight < self.slot_quota
 
+    def at_hand(self, file: File, length: int) -> memoryview | None:
+        """The first `length` bytes, if they are in memory in one block. They are not held: at the
+        next call to anything here they may be others."""
+        slot = self.arena.find((file.identity, 0)) if self.cached and not file.changed else None
+        if slot is None or self.arena.length(slot) < length:
+            return None
+        self.arena.use(slot)
+        return self.memory[slot * BLOCK : slot * BLOCK + length]
+
     # --- for streams ---
 
     def want(self, stream: BlockStream) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 IDENTITY = b"identity"
@@ -24,20 +23,18 @@ class Coding(NamedTuple):
 CODINGS = (Coding(b"zstd", b".zst"), Coding(b"br", b".br"), Coding(b"gzip", b".gz"))  # the best first
 
 
-def preferred(accept_encoding: bytes | None, available: Sequence[bytes]) -> list[bytes]:
-    """Those of the available codings, and identity, that are acceptable, the best first.
+def preferred(accept_encoding: bytes) -> list[bytes]:
+    """The codings that are acceptable, identity among them, the best first.
 
-    Without the field everything is acceptable, but who does not ask gets the file as it is. At
-    equal weight a coding goes before identity, and our order decides.
+    Whoever does not ask for a coding gets the file as it is. At equal weight a coding goes before
+    identity, and our order decides.
     """
-    if accept_encoding is None:
-        return [IDENTITY]
     weights = weights_of(accept_encoding)
     others = weights.get(ANY)
     choices: list[tuple[float, bytes]] = []
     for coding in CODINGS:
         weight = weights.get(coding.name, others or 0.0)
-        if coding.name in available and weight > 0:
+        if weight > 0:
             choices.append((weight, coding.name))
     # Identity is acceptable unless it is excluded, by name or by *;q=0; and whoever does not name
     # it prefers what he names.

@@ -7,7 +7,7 @@ Paths are decoded and have no leading slash; a directory's ends in one, or is em
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Protocol
@@ -23,9 +23,10 @@ from server.answer.found import (
     Result,
     Selection,
 )
-from server.answer.listing import order_of, wants_json
-from server.answer.negotiation import CODINGS, preferred
+from server.answer.listing import order_of
+from server.answer.negotiation import CODINGS, IDENTITY
 from server.answer.target import path_of
+from server.answer.wishes import NAVIGATION_FIELDS, Wishes
 
 INDEX = b"index.html"
 NOT_FOUND_PAGE = b"404.html"
@@ -37,8 +38,6 @@ RESERVED = (*SITE_FILES, b"headrace.toml")  # in a root: they are for us
 _ENDINGS = {coding.name: coding.ending for coding in CODINGS}
 FAILURES = (401, 403, 404, 406, 500, 503)  # with which failure() is ever called
 MOST_LEVELS = 8  # where a 404.html is looked for
-NAVIGATIONS = frozenset((b"document", b"iframe", b"frame"))
-NAVIGATION_FIELDS = (b"Sec-Fetch-Dest", b"Accept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +81,30 @@ def hidden(path: bytes, dotfiles: bool) -> bool:
     return not dotfiles and any(name != WELL_KNOWN for name in names)
 
 
-def search(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits: Habits, rules: Rules) -> Steps:
+def search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Rules) -> Steps:
     """What to answer to a GET or HEAD of this target, whose path is `path`."""
     if hidden(path, habits.dotfiles):
-        return (yield from failure(HTTPStatus.NOT_FOUND, path, fields, rules))
+        return (yield from failure(HTTPStatus.NOT_FOUND, path, wishes, rules))
     if detour := rules.detour(b"/" + path, force=True):
-        return (yield from _detour(detour, path, target, fields, habits, rules))
-    result = yield from _ordinary(path, target, fields, habits)
+        return (yield from _detour(detour, path, target, wishes, habits, rules))
+    result = yield from _ordinary(path, target, wishes, habits)
     if not isinstance(result, Missing):
         return result
     if result.status is HTTPStatus.NOT_FOUND:
         if detour := rules.detour(b"/" + path, force=False):
-            found = yield from _detour(detour, path, target, fields, habits, rules)
+            found = yield from _detour(detour, path, target, wishes, habits, rules)
             return replace(found, fallback=True) if isinstance(found, Selection) else found
-        if habits.spa and _is_navigation(fields):
-            shell = yield from _selected(INDEX, (yield INDEX), fields)
+        if habits.spa and wishes.navigation:
+            shell = yield from _selected(INDEX, (yield INDEX), wishes)
             if isinstance(shell, Selection):
                 return replace(shell, fallback=True, vary=(*shell.vary, *NAVIGATION_FIELDS))
-    failed = yield from failure(result.status, path, fields, rules)
+    failed = yield from failure(result.status, path, wishes, rules)
     if habits.spa and isinstance(failed, Selection):
         return replace(failed, vary=(*failed.vary, *NAVIGATION_FIELDS))
     return failed
 
 
-def failure(status: HTTPStatus, path: bytes, fields: Mapping[bytes, bytes], rules: Rules) -> Steps:
+def failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> Steps:
     """The site's own page for this status, or none."""
     named = rules.error_page(b"/" + path, status.value)
     places = []
@@ -116,37 +115,36 @@ def failure(status: HTTPStatus, path: bytes, fields: Mapping[bytes, bytes], rule
     for place in places:
         found = yield place
         if isinstance(found, Representation):
-            page = yield from _selected(place, found, fields)
+            page = yield from _selected(place, found, wishes)
             if isinstance(page, Selection):
                 return replace(page, status=status)
     return Missing(status)
 
 
-def _ordinary(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits: Habits) -> Steps:
+def _ordinary(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Steps:
     """The file, or the index of the directory, at this path."""
     if not path or path.endswith(b"/"):
-        return (yield from _directory(path, target, fields, habits))
+        return (yield from _directory(path, target, wishes, habits))
     found = yield path
     if isinstance(found, Representation):
-        return (yield from _selected(path, found, fields))
+        return (yield from _selected(path, found, wishes))
     if isinstance(found, Missing) and found.status is not HTTPStatus.NOT_FOUND:
         return found
     if habits.clean_urls:
         page = yield path + ENDING
         if isinstance(page, Representation):
-            return (yield from _selected(path + ENDING, page, fields))
+            return (yield from _selected(path + ENDING, page, wishes))
     return found if isinstance(found, Missing) else _with_slash(path, target)
 
 
-def _directory(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits: Habits) -> Steps:
+def _directory(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Steps:
     found = yield path + INDEX
     if isinstance(found, Representation):
-        return (yield from _selected(path + INDEX, found, fields))
+        return (yield from _selected(path + INDEX, found, wishes))
     if isinstance(found, Missing) and found.status is not HTTPStatus.NOT_FOUND:
         return found
     if habits.listing:
-        json = wants_json(fields.get(b"accept"))
-        place = Inventory(path, order_of(target.partition(b"?")[2]), json)
+        place = Inventory(path, order_of(target.partition(b"?")[2]), wishes.json)
         listed = yield place
         if isinstance(listed, Representation):
             return Selection(place, listed, vary=(b"Accept",))
@@ -157,26 +155,23 @@ def _directory(path: bytes, target: bytes, fields: Mapping[bytes, bytes], habits
     return Missing(HTTPStatus.NOT_FOUND)
 
 
-def _selected(path: bytes, found: Found, fields: Mapping[bytes, bytes]) -> Steps:
+def _selected(path: bytes, found: Found, wishes: Wishes) -> Steps:
     """Which of its representations is sent (RFC 9110 section 12.5.3)."""
     if not isinstance(found, Representation):
         return found if isinstance(found, Missing) else Missing(HTTPStatus.NOT_FOUND)
-    accepted = fields.get(b"accept-encoding")
     itself = Selection(path, found)
     if not found.codings:
-        if accepted is None or preferred(accepted, ()):
-            return itself
-        return Missing(HTTPStatus.NOT_ACCEPTABLE)
+        return itself if IDENTITY in wishes.codings else Missing(HTTPStatus.NOT_ACCEPTABLE)
     vary = (b"Accept-Encoding",)
-    for name in preferred(accepted, found.codings):
+    for name in wishes.codings:
         ending = _ENDINGS.get(name)
         if ending is None:
             return replace(itself, vary=vary)
+        if name not in found.codings:
+            continue
         variant = yield path + ending
         if isinstance(variant, Representation):
             return replace(itself, coding=name, variant=variant, variant_place=path + ending, vary=vary)
-    if accepted is None or b"identity" in preferred(accepted, ()):
-        return replace(itself, vary=vary)
     return Missing(HTTPStatus.NOT_ACCEPTABLE)
 
 
@@ -184,7 +179,7 @@ def _detour(
     detour: tuple[bytes, int],
     path: bytes,
     target: bytes,
-    fields: Mapping[bytes, bytes],
+    wishes: Wishes,
     habits: Habits,
     rules: Rules,
 ) -> Steps:
@@ -194,21 +189,13 @@ def _detour(
         return Redirect(_with_query(to, target.partition(b"?")[2]), status, by_rule=True)
     place = to.lstrip(b"/")
     if hidden(place, habits.dotfiles):
-        return (yield from failure(HTTPStatus.NOT_FOUND, path, fields, rules))
-    result = yield from _ordinary(place, target, fields, habits)
+        return (yield from failure(HTTPStatus.NOT_FOUND, path, wishes, rules))
+    result = yield from _ordinary(place, target, wishes, habits)
     if status is HTTPStatus.OK or not isinstance(result, Selection):
         if isinstance(result, Missing):
-            return (yield from failure(result.status, path, fields, rules))
+            return (yield from failure(result.status, path, wishes, rules))
         return result
     return replace(result, status=status)
-
-
-def _is_navigation(fields: Mapping[bytes, bytes]) -> bool:
-    """Whether somebody wants to see a page, and not a part of one (Fetch Metadata)."""
-    wanted_for = fields.get(b"sec-fetch-dest")
-    if wanted_for is not None:
-        return wanted_for in NAVIGATIONS
-    return b"text/html" in fields.get(b"accept", b"")
 
 
 def _pages_upward(path: bytes) -> list[bytes]:

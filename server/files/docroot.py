@@ -99,10 +99,7 @@ class Docroot:
             entry.waiters[waiter] = None
             return entry, False
         self.touch(entry)
-        age = now - entry.checked_at
-        if age >= CHECK_SECONDS and not entry.check_started:
-            self._check(entry)
-        if age < FRESH_SECONDS:
+        if self.vouch(entry):
             return entry, True
         if entry.disk in self._stuck:
             self._count_stale(entry)
@@ -112,6 +109,16 @@ class Docroot:
             entry.alarmed = True
             self._loop.when_patience_ends(lambda: self._patience_ended(entry))
         return entry, False
+
+    def vouch(self, entry: Entry) -> bool:
+        """Whether what is known of it may be served without a question. When that is not for long
+        any more, it is looked at, in the background."""
+        if entry.version != self._root.version:
+            return False
+        age = self._loop.now - entry.checked_at
+        if age >= CHECK_SECONDS and not entry.check_started:
+            self._check(entry)
+        return age < FRESH_SECONDS
 
     def touch(self, entry: Entry) -> None:
         """It is in use, and so is its content."""

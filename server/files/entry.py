@@ -123,9 +123,9 @@ class Entry:
         """Whether it has been dropped since it was found, and its file with it."""
         return self.facts is not None and self.content is None and self.file is None
 
-    def is_fresh(self, now: float) -> bool:
-        """Whether it can be served without a question, and is not even due for a look."""
-        return now - self.checked_at < CHECK_SECONDS and self.version == self._docroot.version
+    def holds(self) -> bool:
+        """Whether it can be served without a question."""
+        return self._docroot.vouch(self)
 
     def use(self, now: float) -> None:
         """It has been asked for again."""

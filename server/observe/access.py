@@ -6,11 +6,14 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from server.loop import Loop
 from server.observe.journal import Journal
 
+MOST_KNOWN = 8192  # request lines, referers and agents: most come again
+LONG_BYTES = 512  # anybody can send any number of such that are longer
 UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\uffff]')
 
 
@@ -74,5 +77,12 @@ class LineLog:
 
 
 def _safe(text: bytes) -> str:
+    return _known_as_safe(text) if len(text) <= LONG_BYTES else _made_safe(text)
+
+
+def _made_safe(text: bytes) -> str:
     """Nothing in a line may end it, or a quoted part of it."""
     return UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text.decode("latin-1"))
+
+
+_known_as_safe = lru_cache(MOST_KNOWN)(_made_safe)

@@ -7,33 +7,48 @@ and the rules are what they were, and nothing guards them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import lru_cache
 
-CONSULTED = (b"accept-encoding", b"accept", b"sec-fetch-dest")  # what a search looks at
-REVALIDATING = (b"if-none-match", b"if-modified-since")
+from server.answer.wishes import Wishes
+
 # There is no end of ranges, and who sends the others does not come often: each is decided anew.
+MOST_ASPECTS = 8192
+LONGEST = 512  # bytes
 DECIDED_EACH_TIME = frozenset((b"range", b"if-range", b"if-match", b"if-unmodified-since"))
 
 
-class Aspect(NamedTuple):
-    """The fields that count, and the host that is asked."""
+class Aspect:
+    """What counts of a request. There is one object for all that are alike, as long as it is
+    remembered: to compare aspects is to compare their places in memory."""
 
-    host: bytes
-    accept_encoding: bytes | None
-    accept: bytes | None
-    destination: bytes | None
-    none_match: bytes | None
-    modified_since: bytes | None
-    of_other_origin: bool
+    __slots__ = ("host", "modified_since", "none_match", "of_other_origin", "wishes")
 
-    @classmethod
-    def of(cls, host: bytes, fields: Mapping[bytes, bytes]) -> Aspect | None:
-        """None for a request whose answer depends on more."""
+    def __init__(
+        self,
+        host: bytes,
+        wishes: Wishes,
+        none_match: bytes | None,
+        modified_since: bytes | None,
+        of_other_origin: bool,
+    ) -> None:
+        self.host = host
+        self.wishes = wishes
+        self.none_match = none_match  # what the client has already
+        self.modified_since = modified_since
+        self.of_other_origin = of_other_origin  # whether a page of another origin asks
+
+    @staticmethod
+    def of(host: bytes, fields: Mapping[bytes, bytes]) -> Aspect | None:
+        """None for a request whose answer depends on more, or whose fields have no end."""
         if not DECIDED_EACH_TIME.isdisjoint(fields):
             return None
         get = fields.get
         none_match = get(b"if-none-match")
         # RFC 9110 section 13.2.2: who sends both is answered by the first.
         since = get(b"if-modified-since") if none_match is None else None
-        coding, accept, destination = map(get, CONSULTED)
-        return cls(host, coding, accept, destination, none_match, since, b"origin" in fields)
+        if len(host) + len(none_match or b"") + len(since or b"") > LONGEST:
+            return None
+        return _the_one(host, Wishes.of(fields), none_match, since, b"origin" in fields)
+
+
+_the_one = lru_cache(MOST_ASPECTS)(Aspect)

@@ -158,37 +158,35 @@ class Connection:
                 self.deadline = min(self.deadline, self._server.loop.now + patience.GONE_SECONDS)
                 self._rest()
             return
-        begun = not self._inbox.empty
         self._inbox.feed(data)
-        if not self.idle:
-            self._rest()
-        elif not self._answer_known():
-            if not begun and data.strip(b"\r\n"):  # empty lines do not begin a head
+        if self.idle:
+            self._answer_known()
+        if left := self._inbox.bytes:
+            # Of what came now, so another head begins; but empty lines do not begin one.
+            if self.idle and len(left) <= len(data) and left.strip(b"\r\n"):
                 self.deadline = self._server.loop.now + patience.HEAD_SECONDS
             self._serve()
 
-    def _answer_known(self) -> bool:
-        """Answers as Express does; whether that was all there was to do."""
+    def _answer_known(self) -> None:
+        """As far as Express can. The next head then goes the long way."""
         server = self._server
         if server.draining or self._pace is not None:
-            return False
+            return
         try:
-            answered, left = server.express.answer(self._sock, self._inbox, self._peer, server.date())
+            left = server.express.answer(self._sock, self._inbox, self._peer, server.date(), self.wake)
         except OSError:
             self.drop()
-            return True
-        if not answered:
-            return False
-        now = server.loop.now
-        if left is not None:
+            return
+        self._last = False
+        if isinstance(left, Outbox):
             self._outbox = left
             self._blocked = True
-            self.deadline = now + patience.SEND_SECONDS
+            self.deadline = server.loop.now + patience.SEND_SECONDS
             self._rest()
-            return True
-        self._last = False
-        self.deadline = now + (patience.KEEP_ALIVE_SECONDS if self._inbox.empty else patience.HEAD_SECONDS)
-        return self._inbox.empty
+        elif left is not None:
+            self._take(left)
+        elif self._inbox.empty:
+            self.deadline = server.loop.now + patience.KEEP_ALIVE_SECONDS
 
     def _serve(self) -> None:
         """Takes heads from the inbox until one has to wait for its answer, or others for theirs."""
@@ -200,14 +198,16 @@ class Connection:
                 if self._half_closed:
                     self.drop()
                 break
-            judged = self._server.verdicts.judge(head) if isinstance(head, bytes) else head
-            if isinstance(judged, Refusal):
-                self._refuse(judged)
-            else:
-                self._begin(judged)
+            self._take(self._server.verdicts.judge(head) if isinstance(head, bytes) else head)
         else:
             self.wake()
         self._rest()
+
+    def _take(self, asked: Asked) -> None:
+        if isinstance(asked, Refusal):
+            self._refuse(asked)
+        else:
+            self._begin(asked)
 
     # --- deciding ---
 

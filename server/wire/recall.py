@@ -5,12 +5,13 @@ the site, and what is known of the files that were asked about on the way. As lo
 is what it was, so is the answer: nobody has to look for it again.
 
 Entries are held weakly: what the files let go of is gone from here, too. Files are looked at again
-in the background as ever: while an entry is due for that, the long way is gone.
+in the background as ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import ReferenceType, ref
 
@@ -27,8 +28,8 @@ from server.wire.table import Table
 
 MOST_REPLIES = 8192
 MOST_TABLE_BYTES = 16 * 1024 * 1024
-REPLY_BYTES = 1536  # that a reply takes beside what was asked
-LONGEST_KEY = 1024  # bytes: there is no end of questions that are longer
+REPLY_BYTES = 2048  # that a reply takes, and what it was asked with
+LONGEST_TARGET = 512  # bytes: there is no end of those that are longer
 
 Key = tuple[bytes, bytes, bytes, Aspect]
 
@@ -40,7 +41,8 @@ class Basis(NamedTuple):
     found: Found
 
 
-class Remembered(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Remembered:
     site: Site
     rules: ReferenceType[Rulebook]
     bases: tuple[Basis, ...]
@@ -48,6 +50,7 @@ class Remembered(NamedTuple):
     head: Dated
     entry: ReferenceType[Entry]  # whose bytes are sent
     bandwidth: int | None
+    held_at: float = -1.0  # the turn in which that was found to be so
 
 
 class Recall:
@@ -60,25 +63,29 @@ class Recall:
 
     def reply(self, request: Request, persistence: bytes) -> Reply | None:
         """The answer, if it is known and holds."""
-        aspect = request.aspect
-        if aspect is None:
+        if request.aspect is None:
             return None
-        key = (request.method, request.target, persistence, aspect)
+        known = self.find(request.method, request.target, persistence, request.aspect)
+        entry = None if known is None else known.entry()
+        if known is None or entry is None:
+            return None
+        return Reply(known.answer, known.head, entry, known.bandwidth)
+
+    def find(self, method: bytes, target: bytes, persistence: bytes, aspect: Aspect) -> Remembered | None:
+        """What is known and holds."""
+        key = (method, target, persistence, aspect)
         known = self._replies.known.get(key)
         if known is None:
             return None
-        entry = known.entry()
-        holds = self._holds(known)
-        if entry is None or holds is None:
-            self._replies.forget(key)
-            return None
-        if not holds:
-            return None
-        now = self._loop.now
-        if entry.used_at != now:
-            entry.use(now)
+        if known.held_at != self._loop.now:
+            holds = self._holds(known)
+            if holds is None:
+                self._replies.forget(key)
+            if not holds:
+                return None
+            known.held_at = self._loop.now
         self.hits += 1
-        return Reply(known.answer, known.head, entry, known.bandwidth)
+        return known
 
     def keep(
         self,
@@ -92,9 +99,9 @@ class Recall:
         """A reply that everybody gets who asks so."""
         if reply.entry is None or request.aspect is None or site.rules is not rules:
             return
-        key = (request.method, request.target, persistence, request.aspect)
-        if _length(key) > LONGEST_KEY:
+        if len(request.target) > LONGEST_TARGET:
             return
+        key = (request.method, request.target, persistence, request.aspect)
         bases = tuple(Basis(ref(entry), found) for entry, found in consulted)
         remembered = Remembered(
             site, ref(rules), bases, reply.answer, reply.head, ref(reply.entry), reply.bandwidth
@@ -104,22 +111,18 @@ class Recall:
     def _holds(self, known: Remembered) -> bool | None:
         """None: it never will again; False: not before the files have been looked at."""
         site = known.site
-        if not site.ready or site.rules is not known.rules():
+        sent = known.entry()
+        if sent is None or not site.ready or site.rules is not known.rules():
             return None
-        now = self._loop.now
         for reference, found in known.bases:
             entry = reference()
             if entry is None or entry.found is not found:
                 return None
-            if not entry.is_fresh(now):
+            if not entry.holds():
                 return False
+        sent.use(self._loop.now)
         return True
 
 
-def _length(key: Key) -> int:
-    method, target, persistence, aspect = key
-    return len(method) + len(target) + len(persistence) + sum(len(part) for part in aspect[:-1] if part)
-
-
 def _size(key: Key) -> int:
-    return _length(key) + REPLY_BYTES
+    return len(key[1]) + REPLY_BYTES

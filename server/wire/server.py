@@ -52,6 +52,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._date = b""
         self._date_second = 0
+        self._dated_at = 0.0
         loop.every_second(self._sweep)
 
     @property
@@ -64,11 +65,13 @@ class Server:
         return int(time.time())
 
     def date(self) -> bytes:
-        """The Date of an answer that leaves now."""
-        second = self.second
-        if second != self._date_second:
-            self._date_second = second
-            self._date = http_date(second)
+        """The Date of an answer that leaves in this turn: the same object for a second."""
+        if self._dated_at != self.loop.now:
+            self._dated_at = self.loop.now
+            second = self.second
+            if second != self._date_second:
+                self._date_second = second
+                self._date = http_date(second)
         return self._date
 
     def listen(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-MOST_GLIMPSES = 16_384
+MOST_GLIMPSES = 16_384  # those of the last, and as many again of those before
 
 Said = TypeVar("Said", bound=Hashable)
 Meaning = TypeVar("Meaning")
@@ -16,28 +17,33 @@ class Table(Generic[Said, Meaning]):
     is only glimpsed, so that what comes once pushes nothing out."""
 
     def __init__(self, most: int, most_bytes: int, size_of: Callable[[Said], int]) -> None:
-        self.known: dict[Said, Meaning] = {}
+        self.known: OrderedDict[Said, Meaning] = OrderedDict()
         self._most = most
         self._most_bytes = most_bytes
         self._size_of = size_of  # of a thing and its meaning
         self._bytes = 0
-        self._glimpsed: dict[int, None] = {}
+        self._glimpsed: set[int] = set()
+        self._glimpsed_before: set[int] = set()
 
     def learn(self, said: Said, meaning: Meaning) -> None:
         """The second time that it is seen."""
         if said in self.known:
             return
-        glimpse = hash(said)  # two things that share one are remembered sooner, and that is all
-        if glimpse not in self._glimpsed:
-            self._glimpsed[glimpse] = None
-            if len(self._glimpsed) > MOST_GLIMPSES:
-                del self._glimpsed[next(iter(self._glimpsed))]
+        if not self._has_been_glimpsed(hash(said)):
             return
-        del self._glimpsed[glimpse]
         self.known[said] = meaning
         self._bytes += self._size_of(said)
         while len(self.known) > self._most or self._bytes > self._most_bytes:
             self.forget(next(iter(self.known)))
+
+    def _has_been_glimpsed(self, glimpse: int) -> bool:
+        """Two things that share a glimpse are remembered sooner, and that is all."""
+        if glimpse in self._glimpsed or glimpse in self._glimpsed_before:
+            return True
+        self._glimpsed.add(glimpse)
+        if len(self._glimpsed) >= MOST_GLIMPSES:
+            self._glimpsed_before, self._glimpsed = self._glimpsed, set()
+        return False
 
     def forget(self, said: Said) -> None:
         """It must be known."""

@@ -19,6 +19,7 @@ is shorter; only if that is plain, too, are they believed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from server.wire.aspect import Aspect
@@ -37,7 +38,8 @@ PERSISTENCE = frozenset((b"", b"keep-alive", b"close"))
 HOST = b"\r\nHost: a"
 
 
-class Line(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Line:
     """What a request line means."""
 
     method: bytes
@@ -51,13 +53,18 @@ class Field(NamedTuple):
     value: bytes
 
 
-class Block(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Block:
     """What a block of fields means."""
 
     host: bytes
     fields: Mapping[bytes, bytes]
     keep_alive: bool
     aspect: Aspect | None
+
+    def below(self, line: Line) -> Request:
+        """The two together."""
+        return Request(line.method, line.target, self.host, b"1.1", self.fields, self.keep_alive, self.aspect)
 
 
 class Verdicts:
@@ -71,67 +78,66 @@ class Verdicts:
         self.put_together = 0  # heads that were known by their lines, or nearly
         self.judged = 0  # heads that went to h11
 
-    def recall(self, head: bytes) -> Request | None:
-        """The request that it is, if both halves are known."""
-        line, _, block = head.partition(b"\r\n")
-        meant = self._blocks.known.get(block)
-        asked = self._lines.known.get(line)
-        if meant is None or asked is None:
-            return None
-        self.remembered += 1
-        return Request(
-            asked.method, asked.target, meant.host, b"1.1", meant.fields, meant.keep_alive, meant.aspect
-        )
-
     def judge(self, head: bytes) -> Request | Refusal:
+        """The same as heads.verdict()."""
+        halves = self.recall(head)
+        if halves is not None:
+            line, block = halves
+            return block.below(line)
+        return self.judge_anew(head)
+
+    def recall(self, head: bytes) -> tuple[Line, Block] | None:
+        """What both halves of it mean, if they are known or can be put together."""
         line, _, block = head.partition(b"\r\n")
-        request = self.recall(head) or self._put_together(line, block)
-        if request is not None:
-            return request
+        half = self._blocks.known.get(block)
+        if half is not None and (asked := self._lines.known.get(line)) is not None:
+            self.remembered += 1
+            return asked, half
+        return self._put_together(line, block, half)
+
+    def judge_anew(self, head: bytes) -> Request | Refusal:
+        """By h11, all of it."""
         self.judged += 1
         judged = verdict(head)
+        line, _, block = head.partition(b"\r\n")
         if isinstance(judged, Request) and _is_plain(judged, line):
             lines = block[: -len(END)].split(b"\r\n")
             fields = list(map(_field, lines))
             if _joined(fields) == judged.fields:
                 for text, field in zip(lines, fields, strict=True):
                     self._learn_field(text, field)
-            self._learn(line, block, judged)
+            asked = Line(judged.method, judged.target)
+            self._learn(
+                line, asked, block, Block(judged.host, judged.fields, judged.keep_alive, judged.aspect)
+            )
         return judged
 
-    def _put_together(self, line: bytes, block: bytes) -> Request | None:
-        """The request that a head is which has been seen before in pieces, or all but a few."""
+    def _put_together(self, line: bytes, block: bytes, half: Block | None) -> tuple[Line, Block] | None:
+        """What a head means that has been seen before in pieces, or all but a few of them."""
         asked = self._lines.known.get(line)
-        half = self._blocks.known.get(block)
         lines = block[: -len(END)].split(b"\r\n") if half is None else []
         known = self._fields.known
-        new = [text for text in lines if text not in known]
-        if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or len(line) > LONGEST_HALF:
+        fields = [known.get(text) for text in lines]
+        new: Sequence[bytes] = ()
+        if None in fields:
+            new = [text for text, field in zip(lines, fields, strict=True) if field is None]
+        if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or 2 * len(new) > len(lines):
             return None
-        if new and 2 * len(new) > len(lines):
+        if (new or asked is None) and (asked := self._read(line, new)) is None:
             return None
-        if asked is None or new:
-            asked = self._read(line, new)
-            if asked is None:
-                return None
         if half is None:
-            fields = [known.get(text) or _field(text) for text in lines]
-            if sum(field.name == b"host" for field in fields) != 1:
+            half = _block([field or _field(text) for text, field in zip(lines, fields, strict=True)])
+            if half is None:
                 return None
-            request = Request.of(asked.method, asked.target, _joined(fields))
-            if not _is_plain(request, line):
-                return None
-        else:
-            request = Request(
-                asked.method, asked.target, half.host, b"1.1", half.fields, half.keep_alive, half.aspect
-            )
         self.put_together += 1
-        self._learn(line, block, request)
-        return request
+        self._learn(line, asked, block, half)
+        return asked, half
 
     def _read(self, line: bytes, new: Sequence[bytes]) -> Line | None:
         """What a request line means that is new, or stands above fields that are, by h11's
         judgement of just these."""
+        if len(line) > LONGEST_HALF:
+            return None
         judged = verdict(b"".join((line, HOST, *(b"\r\n" + text for text in new), END)))
         if not isinstance(judged, Request) or not _is_plain(judged, line):
             return None
@@ -142,12 +148,11 @@ class Verdicts:
             self._learn_field(text, field)
         return Line(judged.method, judged.target)
 
-    def _learn(self, line: bytes, block: bytes, request: Request) -> None:
+    def _learn(self, line: bytes, asked: Line, block: bytes, half: Block) -> None:
         if len(line) <= LONGEST_HALF:
-            self._lines.learn(line, Line(request.method, request.target))
+            self._lines.learn(line, asked)
         if len(block) <= LONGEST_HALF:
-            block_meaning = Block(request.host, request.fields, request.keep_alive, request.aspect)
-            self._blocks.learn(block, block_meaning)
+            self._blocks.learn(block, half)
 
     def _learn_field(self, text: bytes, field: Field) -> None:
         if len(text) <= LONGEST_HALF:
@@ -166,21 +171,36 @@ def _field(text: bytes) -> Field:
 
 def _joined(lines: Sequence[Field]) -> dict[bytes, bytes]:
     """The fields by name, those of one name as one (RFC 9110 section 5.3)."""
-    fields: dict[bytes, bytes] = {}
-    for name, value in lines:
-        fields[name] = fields[name] + b", " + value if name in fields else value
+    fields = dict(lines)
+    if len(fields) < len(lines):
+        fields = {}
+        for name, value in lines:
+            fields[name] = fields[name] + b", " + value if name in fields else value
     return fields
 
 
+def _block(lines: Sequence[Field]) -> Block | None:
+    """What lines mean together that are in order by themselves; None if that is not plain."""
+    fields = _joined(lines)
+    host = fields.get(b"host")
+    if not host or not _are_plain(fields):
+        return None
+    if len(fields) < len(lines) and [line.name for line in lines].count(b"host") > 1:
+        return None
+    return Block(host, fields, fields.get(b"connection", b"").lower() != b"close", Aspect.of(host, fields))
+
+
 def _is_plain(request: Request, line: bytes) -> bool:
-    fields = request.fields
     return (
         request.version == b"1.1"
         and request.method in (b"GET", b"HEAD")
         and line == request.line  # origin-form, and nothing else in it
         and request.target.startswith(b"/")
         and bool(request.host)
-        and fields.get(b"host") == request.host
-        and TELLING.isdisjoint(fields)
-        and fields.get(b"connection", b"").lower() in PERSISTENCE
+        and request.fields.get(b"host") == request.host
+        and _are_plain(request.fields)
     )
+
+
+def _are_plain(fields: Mapping[bytes, bytes]) -> bool:
+    return TELLING.isdisjoint(fields) and fields.get(b"connection", b"").lower() in PERSISTENCE

@@ -12,6 +12,7 @@ from server.answer.found import Directory, Inventory, Missing, Redirect, Represe
 from server.answer.listing import order_of
 from server.answer.search import Habits, failure, hidden, search
 from server.answer.target import BadTarget, path_of
+from server.answer.wishes import Wishes
 
 NAVIGATION = {b"sec-fetch-dest": b"document"}
 ASSET = {b"sec-fetch-dest": b"script"}
@@ -75,7 +76,7 @@ def drive(steps, site=SITE):
 
 
 def find(target, fields=(), habits=None, rules=None, site=SITE):
-    steps = search(path_of(target), target, dict(fields), habits or Habits(), rules or Rules())
+    steps = search(path_of(target), target, Wishes.of(dict(fields)), habits or Habits(), rules or Rules())
     return drive(steps, site)[0]
 
 
@@ -167,10 +168,10 @@ def test_what_is_nowhere_gets_the_nearest_404_page(target):
 
 
 def test_a_404_page_is_looked_for_upward_and_not_for_ever():
-    asked = drive(failure(HTTPStatus.NOT_FOUND, b"a/b/c", {}, Rules()), {})[1]
+    asked = drive(failure(HTTPStatus.NOT_FOUND, b"a/b/c", Wishes(), Rules()), {})[1]
     assert asked == [b"a/b/404.html", b"a/404.html", b"404.html"]
     deep = b"/".join([b"d"] * 4000)
-    result, asked = drive(failure(HTTPStatus.NOT_FOUND, deep, {}, Rules()), {})
+    result, asked = drive(failure(HTTPStatus.NOT_FOUND, deep, Wishes(), Rules()), {})
     assert result == Missing(HTTPStatus.NOT_FOUND)
     assert len(asked) == 9
 
@@ -217,7 +218,7 @@ def test_names_with_a_dot_are_hidden_but_for_well_known_and_git_always(path, dot
 
 def test_what_is_hidden_is_404_and_is_not_even_looked_for():
     site = {**SITE, b".env": FILE}
-    result, asked = drive(search(b".env", b"/.env", {}, Habits(), Rules()), site)
+    result, asked = drive(search(b".env", b"/.env", Wishes(), Habits(), Rules()), site)
     assert (result.status, result.place) == (404, b"404.html")
     assert asked == [b"404.html"]
 
@@ -346,7 +347,7 @@ def test_a_rule_names_the_page_for_a_status():
     assert find(b"/none", rules=rules).place == b"about.html"
     found = find(b"/secret", rules=rules)
     assert (found.status, found.place) == (403, b"docs/index.html")
-    result = drive(failure(HTTPStatus.INTERNAL_SERVER_ERROR, b"x", {}, rules))[0]
+    result = drive(failure(HTTPStatus.INTERNAL_SERVER_ERROR, b"x", Wishes(), rules))[0]
     assert result == Missing(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
@@ -360,7 +361,7 @@ def test_every_search_ends_after_a_few_places(raw, habits):
         path = path_of(target)
     except BadTarget:
         return
-    result, asked = drive(search(path, target, NAVIGATION, habits, Rules()), {})
+    result, asked = drive(search(path, target, Wishes.of(NAVIGATION), habits, Rules()), {})
     assert isinstance(result, Missing | Selection)
     assert len(asked) <= 16
     assert all(not place.startswith(b"/") for place in asked)

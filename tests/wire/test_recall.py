@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Iterator
-from http import HTTPStatus
 from pathlib import Path
 
 import bcrypt
 import pytest
 
-from server.answer.found import Missing
-from server.answer.search import Habits, search
-from server.answer.target import path_of
-from server.wire.aspect import CONSULTED
-from tests.pure.test_search import SITE, Rules
 from tests.rig.client import Client, get
 from tests.rig.files import noise, write
 from tests.rig.server import Server, serving
@@ -36,57 +30,6 @@ cors = ["https://a.example"]
 hosts = ["other.example"]
 root = "other"
 """
-
-
-class Watched(dict[bytes, bytes]):
-    """Fields that remember which were asked for."""
-
-    def __init__(self, fields: dict[bytes, bytes]) -> None:
-        super().__init__(fields)
-        self.asked: set[bytes] = set()
-
-    def get(self, name, default=None):  # type: ignore[no-untyped-def]
-        self.asked.add(name)
-        return super().get(name, default)
-
-    def __getitem__(self, name: bytes) -> bytes:
-        self.asked.add(name)
-        return super().__getitem__(name)
-
-    def __contains__(self, name: object) -> bool:
-        assert isinstance(name, bytes)
-        self.asked.add(name)
-        return super().__contains__(name)
-
-
-def test_a_search_looks_at_no_other_fields():
-    asked: set[bytes] = set()
-    for target in (
-        b"/",
-        b"/about",
-        b"/docs",
-        b"/bare/",
-        b"/app.js",
-        b"/missing",
-        b"/docs/missing/",
-        b"/both/",
-    ):
-        for fields in (
-            {},
-            {b"accept": b"text/html"},
-            {b"sec-fetch-dest": b"document"},
-            {b"accept-encoding": b"br"},
-        ):
-            for habits in (Habits(), Habits(spa=True, listing=True)):
-                watched = Watched(fields)
-                steps = search(path_of(target), target, watched, habits, Rules())
-                try:
-                    place = next(steps)
-                    while True:
-                        place = steps.send(SITE.get(place, Missing(HTTPStatus.NOT_FOUND)))
-                except StopIteration:
-                    asked |= watched.asked
-    assert asked == set(CONSULTED)
 
 
 @pytest.fixture
