@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtest import disks, servers
-from loadtest.lab.findings import Findings
+from loadtest.lab.findings import Cell, Findings, Trace
 
 SERVER_CORE = 0
 FAILURES = (servers.NotStarted, RuntimeError, OSError, disks.NotFrozen)  # of one server; others go on
@@ -53,19 +53,33 @@ class Bench:
         self._started = time.monotonic()
         self._task = progress.add_task("", total=None)
 
-    def turns(self, cases: Sequence[Case], names: Sequence[str] | None = None) -> Iterator[Turn[Case]]:
+    def measure(
+        self,
+        cases: Sequence[Case],
+        one: Callable[[Turn[Case]], Cell],
+        in_brief: Callable[[Cell], str],
+        names: Sequence[str] | None = None,
+    ) -> list[Cell]:
+        """A cell of every turn that has not failed, and a line about each as it comes."""
+        cells = []
+        for turn in self._turns(cases, self.names if names is None else names):
+            with self._forgiving(turn):
+                cells.append(one(turn))
+                self.say(in_brief(cells[-1]))
+        return cells
+
+    def _turns(self, cases: Sequence[Case], names: Sequence[str]) -> Iterator[Turn[Case]]:
         """All servers in turn in each case, and all cases in each round."""
-        among = [name for name in self.names if names is None or name in names]
-        self._progress.reset(self._task, total=self.rounds * len(cases) * len(among))
+        self._progress.reset(self._task, total=self.rounds * len(cases) * len(names))
         for number in range(1, self.rounds + 1):
             for case in cases:
-                for name in among:
+                for name in names:
                     self.doing(f"round {number}, {case}, {name}")
                     yield Turn(number, case, name)
                     self._progress.advance(self._task)
 
     @contextmanager
-    def forgiving(self, turn: Turn[Case]) -> Iterator[None]:
+    def _forgiving(self, turn: Turn[Case]) -> Iterator[None]:
         """A server that fails is not paid for by the others; that it failed is in the report."""
         try:
             yield
@@ -147,7 +161,7 @@ def per_gb(cpu_seconds: float, size: int) -> float | None:
     return cpu_seconds * 1e3 / (size / 1e9) if size else None
 
 
-def first_round(turn: Turn[Case], traces: Mapping[str, Sequence]) -> Mapping[str, Sequence]:  # type: ignore[type-arg]
+def first_round(turn: Turn[Case], traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
     return traces if turn.round == 1 else {}
 
 

@@ -27,7 +27,6 @@ class Crowd:
 
 def run(bench: Bench) -> Findings:
     crowd = Crowd(150 if bench.quick else 1000)
-    cells: list[Cell] = []
     targets: list[str] = []
 
     def write(root: Path) -> None:
@@ -35,15 +34,7 @@ def run(bench: Bench) -> Findings:
 
     with disks.SlowDisk(ground.megabytes_for([FILE_BYTES])) as disk:
         disk.populate(write)
-        for turn in bench.turns([crowd]):
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, turn, targets))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} read {found['reads_per_block']:.2f} times; {found['completed']:.0f} "
-                    "have it "
-                    f"after {found['seconds']:.1f} s"
-                )
+        cells = bench.measure([crowd], lambda turn: _measure(disk, turn, targets), _in_brief)
     return Findings(
         columns=[
             Column("reads_per_block", "bytes read / 64 MB"),
@@ -98,6 +89,14 @@ def _measure(disk: disks.SlowDisk, turn: Turn[Crowd], targets: Sequence[str]) ->
         "load_percent": report.load_percent,
     }
     return Cell(turn.server, str(turn.case), turn.round, figures, state=state)
+
+
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    return (
+        f"{cell.server:18} read {found['reads_per_block']:.2f} times; {found['completed']:.0f} have it "
+        f"after {found['seconds']:.1f} s"
+    )
 
 
 def _targets(cells: Sequence[Cell], case: str) -> Iterator[Target]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from loadtest import disks, loops
 from loadtest.lab.bench import Bench, Scenario
-from loadtest.lab.findings import Cell, Findings, Plot
+from loadtest.lab.findings import Findings, Plot
 from loadtest.lab.ground import MB, megabytes_for
-from loadtest.lab.throughput import COLUMNS, Kind, in_brief, measure
+from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, measure
 
 KINDS = ("ext4", "xfs", "overlay", "btrfs")
 FILE_BYTES = 10 * MB
@@ -47,7 +47,6 @@ def run(bench: Bench) -> Findings:
     files = QUICK_FILES if bench.quick else FILES
     sizes = [FILE_BYTES] * files
     kind = Kind(FILE_BYTES, files, 1 << 20)
-    cells: list[Cell] = []
     notes = [f"{files} files of 10 MB, each fetched once; on overlayfs from the upper layer, on ext4."]
     with ExitStack() as stack:
         volumes = []
@@ -61,21 +60,13 @@ def run(bench: Bench) -> Findings:
             volumes.append(_Volume(name, path, kind.write(path)))
         bench.doing("waiting until the files are no longer young")
         time.sleep(YOUTH_SECONDS)
-        for turn in bench.turns(volumes, ["headrace"]):
-            volume = turn.case
-            with bench.forgiving(turn):
-                cells.append(
-                    measure(
-                        volume,
-                        turn,
-                        volume.targets,
-                        enter=None,
-                        memory="128M",
-                        seconds=SECONDS,
-                        warm=False,
-                    )
-                )
-                bench.say(in_brief(cells[-1]))
+        rules = Rules(SECONDS, "128M")
+        cells = bench.measure(
+            volumes,
+            lambda turn: measure(turn.case, turn, turn.case.targets, rules),
+            in_brief,
+            [name for name in bench.names if name == "headrace"],
+        )
     return Findings(
         columns=COLUMNS,
         cells=cells,

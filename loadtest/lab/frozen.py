@@ -46,15 +46,12 @@ def run(bench: Bench) -> Findings:
     freezes = [Freeze(False)] if bench.quick else [Freeze(False), Freeze(True)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (peers.DESCRIPTORS, peers.DESCRIPTORS))
     sizes = [FILE_BYTES] * crowds[-1]
-    cells: list[Cell] = []
     with disks.FrozenDisk(megabytes_for(sizes)) as disk:
         bench.doing(f"writing {len(sizes):,} files")
         targets: list[str] = []
         disk.populate(lambda root: targets.extend(_write(root, sizes)))
-        for turn in bench.turns(freezes):
-            with bench.forgiving(turn):
-                cells.append(_try(disk, turn, targets, crowds, hold=2.0 if bench.quick else 15.0))
-                bench.say(_in_brief(cells[-1]))
+        hold = 2.0 if bench.quick else 15.0
+        cells = bench.measure(freezes, lambda turn: _try(disk, turn, targets, crowds, hold), _in_brief)
     return Findings(
         columns=[
             Column("unanswered_from", "page no longer answered from", worst=True),

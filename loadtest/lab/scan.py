@@ -81,7 +81,6 @@ def run(bench: Bench) -> Findings:
     size = QUICK if bench.quick else FULL
     sizes = (size.page_sizes, [LARGE] * size.large, size.scanned)
     targets = _Targets([], [], [])
-    cells: list[Cell] = []
 
     def write(root: Path) -> None:
         targets.pages.extend(ground.write_files(root, "p", sizes[0]))
@@ -94,10 +93,7 @@ def run(bench: Bench) -> Findings:
     ):
         bench.doing(f"writing {len(size.scanned)} files of 10 MB")
         disk.populate(write)
-        for turn in bench.turns([size]):
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, group, turn, targets))
-                bench.say(_in_brief(cells[-1]))
+        cells = bench.measure([size], lambda turn: _measure(disk, group, turn, targets), _in_brief)
     return Findings(
         columns=[
             Column("hit_percent", "hit rate of the hot set, %"),

@@ -85,18 +85,13 @@ def run(bench: Bench) -> Findings:
     span = LARGEST_MIB - SMALLEST_MIB + 1
     sizes = [(SMALLEST_MIB + number % span) * ground.MIB - number for number in range(files)]
     pages = [ground.PAGE_BYTES] * COLD_PAGES
-    cells: list[Cell] = []
     with disks.SlowDisk(ground.megabytes_for(sizes, pages)) as disk, ExitStack() as stack:
         rig = _Rig(disk, [], [], settle, seconds)
         bench.doing(f"writing {files:,} files")
         disk.populate(lambda root: _write(root, rig, sizes, pages))
         yardstick = _yardstick(stack)
-        if not ground.fio_missing():
-            cells += _fio(disk, rig, limits, bench.rounds)
-        for turn in bench.turns(loads):
-            with bench.forgiving(turn):
-                cells.append(_measure(rig, turn, yardstick))
-                bench.say(_in_brief(cells[-1]))
+        limited = [] if ground.fio_missing() else [*_fio(disk, rig, limits, bench.rounds)]
+        cells = [*limited, *bench.measure(loads, lambda turn: _measure(rig, turn, yardstick), _in_brief)]
     return Findings(
         columns=[
             Column("p50", "page p50, ms"),
@@ -141,7 +136,6 @@ def _write(root: Path, rig: _Rig, sizes: Sequence[int], pages: Sequence[int]) ->
 
 
 def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], rounds: int) -> Iterator[Cell]:
-
     for number in range(1, rounds + 1):
         for limit in limits:
             disk.cool()
@@ -156,7 +150,7 @@ def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], rounds: int)
                 )
             }
             disk.unlimit()
-            yield Cell("fio O_DIRECT", str(limit), number, figures)
+            yield Cell(ground.FIO, str(limit), number, figures)
 
 
 def _yardstick(stack: ExitStack) -> servers.Server:
@@ -254,7 +248,7 @@ def _targets(cells: Sequence[Cell], loads: Sequence[Load]) -> Iterator[Target]:
         rate = middle(cells, "headrace", case, "mb_per_second")
         peer = best(cells, peers_in(cells), case, "mb_per_second")
         yield at_least(f"{case}: cold MB/s, at least 1.0x the best peer", ratio(rate, peer), 1.0)
-        disk = middle(cells, "fio O_DIRECT", str(load.limits), "mb_per_second")
+        disk = middle(cells, ground.FIO, str(load.limits), "mb_per_second")
         yield at_least(f"{case}: cold MB/s, at least 0.95x fio", ratio(rate, disk), 0.95)
         cold, theirs = (middle(cells, name, case, "cold_p50") for name in ("headrace", "nginx-threads"))
         yield at_most(f"{case}: cold page p50, at most 0.5x nginx aio threads", ratio(cold, theirs), 0.5)

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from ctypes import c_uint64
+from ctypes import Array, c_uint64
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
@@ -45,7 +45,6 @@ def run(bench: Bench) -> Findings:
     resource.setrlimit(resource.RLIMIT_NOFILE, (peers.DESCRIPTORS, peers.DESCRIPTORS))
     slow, fast = [SLOW_BYTES] * SLOW_FILES, [FAST_BYTES] * FAST_FILES
     targets: dict[str, list[str]] = {}
-    cells: list[Cell] = []
 
     def write(root: Path) -> None:
         targets["slow"] = ground.write_files(root, "s", slow)
@@ -53,14 +52,7 @@ def run(bench: Bench) -> Findings:
 
     with disks.OwnDisk(ground.megabytes_for(slow, fast)) as disk:
         disk.populate(write)
-        for turn in bench.turns([readers]):
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, turn, targets))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} {found['alone']:.0f} MB/s alone, {found['beside']:.0f} beside "
-                    f"{found['readers']:.0f} slow readers; {found['memory_mib']:.0f} MiB"
-                )
+        cells = bench.measure([readers], lambda turn: _measure(disk, turn, targets), _in_brief)
     return Findings(
         columns=[
             Column("alone", "fast client alone, MB/s"),
@@ -129,7 +121,7 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
     return Cell(turn.server, str(readers), turn.round, figures, state=state)
 
 
-def _read_slowly(port: int, targets: Sequence[str], count: int, counted: Sequence[int]) -> None:
+def _read_slowly(port: int, targets: Sequence[str], count: int, counted: Array[c_uint64]) -> None:
     """Connect them all, then let each take its bytes once a second. Counts the connected and the bytes."""
     settle_on_core(realtime=False)
     connections: list[socket.socket] = []
@@ -146,7 +138,7 @@ def _read_slowly(port: int, targets: Sequence[str], count: int, counted: Sequenc
                 connection.send(request(targets[len(connections) % len(targets)]))
             connection.setblocking(False)
             connections.append(connection)
-            counted[0] += 1  # type: ignore[index]
+            counted[0] += 1
         if (pause := next_turn - time.monotonic()) > 0:
             if len(connections) == count:
                 time.sleep(pause)
@@ -154,7 +146,7 @@ def _read_slowly(port: int, targets: Sequence[str], count: int, counted: Sequenc
         next_turn += 1.0
         for connection in connections:
             with suppress(OSError):
-                counted[1] += len(connection.recv(BYTES_PER_SECOND))  # type: ignore[index]
+                counted[1] += len(connection.recv(BYTES_PER_SECOND))
 
 
 def pss_mib(server: Server) -> float:
@@ -173,6 +165,14 @@ def tcp_mib() -> float:
         if line.startswith("TCP:"):
             return int(line.split()[-1]) * resource.getpagesize() / ground.MIB
     return 0.0
+
+
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    return (
+        f"{cell.server:18} {found['alone']:.0f} MB/s alone, {found['beside']:.0f} beside "
+        f"{found['readers']:.0f} slow readers; {found['memory_mib']:.0f} MiB"
+    )
 
 
 def _targets(cells: Sequence[Cell], readers: Readers) -> Iterator[Target]:

@@ -36,7 +36,6 @@ def run(bench: Bench) -> Findings:
     stuck = Stuck(200, 1.0 if bench.quick else 8.0)
     sizes, healthy_sizes = [STUCK_BYTES] * (stuck.clients + PROOFS), [HEALTHY_BYTES] * HEALTHY_FILES
     targets: dict[str, list[str]] = {}
-    cells: list[Cell] = []
 
     def write_frozen(root: Path) -> None:
         targets["frozen"] = ground.write_files(root, "d", sizes[PROOFS:])
@@ -54,14 +53,12 @@ def run(bench: Bench) -> Findings:
     ):
         healthy.populate(write_healthy)
         frozen.populate(write_frozen)
-        for turn in bench.turns([stuck], bench.of_kinds(*peers.MOUNTING)):
-            with bench.forgiving(turn):
-                cells.append(_measure(healthy, frozen, turn, targets))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} {found['alone']:.0f} MB/s alone, {found['beside']:.0f} beside "
-                    f"{found['stuck']:.0f} stuck"
-                )
+        cells = bench.measure(
+            [stuck],
+            lambda turn: _measure(healthy, frozen, turn, targets),
+            _in_brief,
+            bench.of_kinds(*peers.MOUNTING),
+        )
     return Findings(
         columns=[
             Column("alone", "healthy disk alone, MB/s"),
@@ -117,6 +114,14 @@ def _measure(
 
 def _fetch(port: int, targets: Sequence[str], seconds: float) -> Report:
     return fetch(Order([port], targets, CLIENTS, repeat=True, most_seconds=seconds))
+
+
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    return (
+        f"{cell.server:18} {found['alone']:.0f} MB/s alone, {found['beside']:.0f} beside "
+        f"{found['stuck']:.0f} stuck"
+    )
 
 
 def _targets(cells: Sequence[Cell], case: str) -> Iterator[Target]:

@@ -43,7 +43,6 @@ class Memory:
 def run(bench: Bench) -> Findings:
     size = Memory(512, 1.5 if bench.quick else 10.0)
     targets: list[str] = []
-    cells: list[Cell] = []
 
     def write(root: Path) -> None:
         targets.extend(ground.write_files(root, "d", [FILE_BYTES] * size.files))
@@ -53,15 +52,12 @@ def run(bench: Bench) -> Findings:
         memory.group(size.limit_mib * ground.MIB) as group,
     ):
         disk.populate(write)
-        for turn in bench.turns([size], bench.of_kinds("headrace", "nginx")):
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, group, turn, targets))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} {found['mb_per_second']:.0f} MB/s, {found['read_per_byte']:.3f} "
-                    "bytes read per "
-                    f"byte served, {found['cpu_per_gb']:.0f} CPU ms per GB"
-                )
+        cells = bench.measure(
+            [size],
+            lambda turn: _measure(disk, group, turn, targets),
+            _in_brief,
+            bench.of_kinds("headrace", "nginx"),
+        )
     return Findings(
         columns=[
             Column("mb_per_second", "MB/s"),
@@ -112,6 +108,14 @@ def _measure(disk: disks.OwnDisk, group: memory.Group, turn: Turn[Memory], targe
         "failed": float(report.failed),
     }
     return Cell(turn.server, str(turn.case), turn.round, figures, state=states)
+
+
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    return (
+        f"{cell.server:18} {found['mb_per_second']:.0f} MB/s, {found['read_per_byte']:.3f} bytes read per "
+        f"byte served, {found['cpu_per_gb']:.0f} CPU ms per GB"
+    )
 
 
 def _compared(cells: Sequence[Cell], case: str, figure: str) -> Target:
