@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loadtest import disks, memory, peers
+
+if TYPE_CHECKING:
+    from loadtest.lab.bench import Scenario
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 NAMES = (
@@ -28,8 +32,7 @@ NAMES = (
     "workers",
 )
 INTERRUPTED = 130  # as a shell says it of SIGINT
-QUICK_SERVERS = ("headrace", "headrace-sendfile", "nginx-sendfile", "nginx-threads")
-ONLY_OF_BACKENDS = ("headrace-sendfile",)  # in the quick form, unless asked for
+QUICK_SERVERS = ("headrace", "nginx-sendfile", "nginx-threads")
 
 
 def main() -> None:
@@ -53,20 +56,22 @@ def missing() -> str | None:
 
 def _run(options: argparse.Namespace) -> None:
     from loadtest.lab import plots, report, results  # now that we know that they can be had
-    from loadtest.lab.bench import Bench, Scenario, progress
+    from loadtest.lab.bench import Bench, progress
     from loadtest.lab.ground import fio_missing
 
+    scenarios = [_scenario(name) for name in options.scenarios]
+    chosen = {one.name: _chosen(one, options) for one in scenarios}
+    available = _available(dict.fromkeys(name for names in chosen.values() for name in names))
+    chosen = {one: [name for name in names if name in available] for one, names in chosen.items()}
+    if reason := fio_missing():
+        print(f"lab: left out: {reason}", file=sys.stderr)
+    print(f"lab: about {_expected(scenarios, chosen, options)}", file=sys.stderr)
     with progress() as bar:
-        names = _available(options.servers)
-        if reason := fio_missing():
-            print(f"lab: left out: {reason}", file=sys.stderr)
-        for name in options.scenarios:
-            scenario: Scenario = importlib.import_module(f"loadtest.lab.{name.replace('-', '_')}").SCENARIO
-            hasty = options.hasty and not scenario.of_backends
-            chosen = [one for one in names if not (hasty and one in ONLY_OF_BACKENDS)]
-            bench = Bench(chosen, options.rounds, quick=options.quick, progress=bar)
+        for scenario in scenarios:
+            name, names = scenario.name, chosen[scenario.name]
+            bench = Bench(names, options.rounds, quick=options.quick, progress=bar)
             bench.say(f"{name}:")
-            facts = results.facts(chosen, options.rounds, quick=options.quick)
+            facts = results.facts(names, options.rounds, quick=options.quick)
             found = scenario.run(bench)
             facts["failures"] = bench.failures
             facts["seconds"] = bench.seconds
@@ -80,12 +85,42 @@ def _run(options: argparse.Namespace) -> None:
             bench.done()
 
 
-def _available(names: Sequence[str]) -> list[str]:
+def _scenario(name: str) -> Scenario:
+    scenario: Scenario = importlib.import_module(f"loadtest.lab.{name.replace('-', '_')}").SCENARIO
+    return scenario
+
+
+def _chosen(scenario: Scenario, options: argparse.Namespace) -> list[str]:
+    """Of the servers those that are asked for, or else all; and few of them if it is to be quick."""
+    few = (*QUICK_SERVERS, *scenario.with_backends) if options.quick else peers.NAMES
+    return [name for name in peers.NAMES if name in (options.servers or few) and scenario.takes_part(name)]
+
+
+def _available(names: Iterable[str]) -> list[str]:
     reasons = {name: peers.missing(name) for name in names}
     for name, reason in reasons.items():
         if reason:
             print(f"lab: left out: {name}: {reason}", file=sys.stderr)
     return [name for name, reason in reasons.items() if reason is None]
+
+
+def _expected(
+    scenarios: Sequence[Scenario], chosen: Mapping[str, Sequence[str]], options: argparse.Namespace
+) -> str:
+    """How long all of it will take on a machine that does nothing else."""
+    seconds = {}
+    for one in scenarios:
+        pace = one.quick if options.quick else one.full
+        seconds[one.name] = pace.set_up + options.rounds * len(chosen[one.name]) * pace.turn
+    parts = [f"{name} {_duration(each)}" for name, each in seconds.items()]
+    return f"{_duration(sum(seconds.values()))}: {', '.join(parts)}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _options() -> argparse.Namespace:
@@ -100,8 +135,6 @@ def _options() -> argparse.Namespace:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     options.scenarios = options.scenarios or NAMES
     options.rounds = options.rounds or (1 if options.quick else 3)
-    options.hasty = options.quick and not options.servers
-    options.servers = options.servers or (QUICK_SERVERS if options.quick else peers.NAMES)
     options.results = options.results or RESULTS / ("lab-quick" if options.quick else "lab")
     return options
 

@@ -31,6 +31,18 @@ class Turn(Generic[Case]):
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """About how long it takes on a machine that does nothing else, in seconds."""
+
+    set_up: float
+    turn: float  # of one server in all cases, once
+
+
+def everybody(name: str) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One measurement that can be made alone."""
 
@@ -38,7 +50,10 @@ class Scenario:
     title: str
     asks: str  # what is measured, in a few sentences
     run: Callable[[Bench], Findings]
-    of_backends: bool = False  # a target compares ours with each other, so the quick form has them too
+    full: Pace
+    quick: Pace
+    takes_part: Callable[[str], bool] = everybody  # a server of this name
+    with_backends: Sequence[str] = ()  # ours, which it compares with each other: the quick form has them too
 
 
 class Bench:
@@ -101,10 +116,6 @@ class Bench:
 
     def say(self, line: str) -> None:
         self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def of_kinds(self, *kinds: str) -> list[str]:
-        """Those of the servers whose kind is one of these."""
-        return [name for name in self.names if name.partition("-")[0] in kinds]
 
 
 @contextmanager

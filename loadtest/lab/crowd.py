@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loadtest import disks, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, per_gb
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_most, middle, percentile
 
@@ -109,4 +109,6 @@ SCENARIO = Scenario(
     "A flash crowd",
     "1,000 clients (150 in the quick form) ask for one cold file of 64 MB within a second.",
     run,
+    full=Pace(set_up=5, turn=22),
+    quick=Pace(set_up=2, turn=4),
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import disks, loops
-from loadtest.lab.bench import Bench, Scenario
+from loadtest.lab.bench import Bench, Pace, Scenario
 from loadtest.lab.findings import Findings, Plot
 from loadtest.lab.ground import MB, megabytes_for
 from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, measure
@@ -65,7 +65,6 @@ def run(bench: Bench) -> Findings:
             volumes,
             lambda turn: measure(turn.case, turn, turn.case.targets, rules),
             in_brief,
-            [name for name in bench.names if name == "headrace"],
         )
     return Findings(
         columns=COLUMNS,
@@ -82,4 +81,7 @@ SCENARIO = Scenario(
     "machine's own "
     "disk.",
     run,
+    full=Pace(set_up=60, turn=15),
+    quick=Pace(set_up=36, turn=4),
+    takes_part=lambda name: name == "headrace",
 )

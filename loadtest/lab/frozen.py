@@ -18,7 +18,7 @@ from pathlib import Path
 
 from loadtest import disks, peers, servers
 from loadtest.judge import ask_page
-from loadtest.lab.bench import Bench, Scenario, Turn, first_round
+from loadtest.lab.bench import Bench, Pace, Scenario, Turn, first_round
 from loadtest.lab.clients import FORK
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, middle
 from loadtest.lab.ground import MIB, at, megabytes_for, page_held, write_files, write_page
@@ -182,4 +182,6 @@ SCENARIO = Scenario(
     "ext4 on a loop device in an ext4 on a throttled loop device. It is cold with names and inodes, or these "
     "are in memory and the data is not.",
     run,
+    full=Pace(set_up=60, turn=100),
+    quick=Pace(set_up=6, turn=5),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loadtest.lab.bench import Bench, Scenario
+from loadtest.lab.bench import Bench, Pace, Scenario
 from loadtest.lab.findings import Cell, Findings, Plot, Target, at_least, at_most, best, middle, ratio
 from loadtest.lab.ground import MB
 from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, kinds, measure, written
@@ -51,5 +51,7 @@ SCENARIO = Scenario(
     "The same sizes, in memory (lighttpd 2007)",
     "100 clients fetch files of 100 kB and of 10 MB, again and again, from sets that fit into memory.",
     run,
-    of_backends=True,
+    full=Pace(set_up=3, turn=15),
+    quick=Pace(set_up=3, turn=4),
+    with_backends=("headrace-sendfile",),
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 from loadtest import disks, memory, servers
 from loadtest.judge import Sample, Timetable, ask_by_timetable
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, closing, first_round
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, closing, first_round
 from loadtest.lab.clients import FORK, Clients, Order, fetch
 from loadtest.lab.findings import (
     Cell,
@@ -228,4 +228,6 @@ SCENARIO = Scenario(
     "the "
     "memory that a control group allows (four times in the quick form).",
     run,
+    full=Pace(set_up=25, turn=56),
+    quick=Pace(set_up=5, turn=7.5),
 )

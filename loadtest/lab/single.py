@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loadtest import disks, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, per_gb
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
 
@@ -104,4 +104,6 @@ SCENARIO = Scenario(
     "One large file",
     "One client fetches one cold file of 10 GB (1 GB in the quick form).",
     run,
+    full=Pace(set_up=50, turn=25),
+    quick=Pace(set_up=4, turn=2.5),
 )

@@ -15,10 +15,10 @@ from pathlib import Path
 from loadtest import disks, peers, servers
 from loadtest.judge import request, settle_on_core
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, closing
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, closing
 from loadtest.lab.clients import FORK, Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, at_most, middle, ratio
-from loadtest.servers import Server
+from loadtest.lab.footprint import footprint
 
 BYTES_PER_SECOND = 1 * ground.KB
 RECEIVE_BUFFER = 4096  # asked of the kernel, which takes at least 2304
@@ -89,7 +89,7 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
         fetch(Order([server.port], targets["fast"] * 3, 1, most_seconds=10))
         order = Order([server.port], targets["fast"], 1, repeat=True, most_seconds=readers.seconds)
         alone = fetch(order)
-        pss, sockets = pss_mib(server), tcp_mib()
+        before = footprint(server)
         counted = RawArray(c_uint64, 2)
         crowd = FORK.Process(
             target=_read_slowly, args=(server.port, targets["slow"], readers.count, counted), daemon=True
@@ -103,17 +103,18 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
         meter = Meter(server.cpu_seconds, disk.reads)
         beside = fetch(order)
         span = meter.span()
-        pss_beside, sockets_beside = pss_mib(server), max(0.0, tcp_mib() - sockets)
+        crowded = footprint(server)
         arrived = int(counted[0])
         state = server.state()
-    more = pss_beside - pss + sockets_beside
+    sockets = max(0.0, crowded.sockets - before.sockets)
+    more = crowded.pss - before.pss + sockets
     figures = {
         "alone": alone.mb_per_second,
         "beside": beside.mb_per_second,
         "readers": float(arrived),
-        "pss_mib": pss_beside,
-        "sockets_mib": sockets_beside,
-        "memory_mib": pss_beside + sockets_beside,
+        "pss_mib": crowded.pss,
+        "sockets_mib": sockets,
+        "memory_mib": crowded.pss + sockets,
         "kib_per_reader": 1024 * more / arrived if arrived else None,
         "server_percent": span.server_percent,
         "load_percent": beside.load_percent,
@@ -149,24 +150,6 @@ def _read_slowly(port: int, targets: Sequence[str], count: int, counted: Array[c
                 counted[1] += len(connection.recv(BYTES_PER_SECOND))
 
 
-def pss_mib(server: Server) -> float:
-    """What the server's processes have in memory; what they share counts in parts."""
-    total = 0
-    for pid in server.pids:
-        with suppress(OSError):
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
-
-
-def tcp_mib() -> float:
-    """The kernel's buffers of all TCP sockets on this machine."""
-    for line in Path("/proc/net/sockstat").read_text().splitlines():
-        if line.startswith("TCP:"):
-            return int(line.split()[-1]) * resource.getpagesize() / ground.MIB
-    return 0.0
-
-
 def _in_brief(cell: Cell) -> str:
     found = cell.figures
     return (
@@ -191,4 +174,6 @@ SCENARIO = Scenario(
     "receive "
     "buffers, and one fast client.",
     run,
+    full=Pace(set_up=3, turn=35),
+    quick=Pace(set_up=2, turn=4),
 )

@@ -17,6 +17,7 @@ from loadtest.peers import Site
 
 CLIENTS = 100
 FIO_DEPTH = 32
+BLOCK_BYTES = 256 * 1024  # of which Headrace reads and keeps files
 COLUMNS = (
     Column("mb_per_second", "MB/s"),
     Column("requests_per_second", "requests/s"),
@@ -108,6 +109,7 @@ def measure(disk: Ground, turn: Turn[Case], targets: Sequence[str], rules: Rules
         "p50": percentile(took, 50),
         "p99": percentile(took, 99),
         "cpu_per_gb": per_gb(span.server_cpu, report.bytes),
+        "cpu_us_per_block": span.server_cpu * 1e6 / (report.bytes / BLOCK_BYTES),
         "cpu_percent": span.server_percent,
         "core_idle": 100 * span.core_idle,
         "load_percent": report.load_percent,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loadtest import disks, peers, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Scenario, Turn
+from loadtest.lab.bench import Bench, Pace, Scenario, Turn
 from loadtest.lab.clients import Order, Report, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
 from loadtest.lab.stuck import Crowd
@@ -57,7 +57,6 @@ def run(bench: Bench) -> Findings:
             [stuck],
             lambda turn: _measure(healthy, frozen, turn, targets),
             _in_brief,
-            bench.of_kinds(*peers.MOUNTING),
         )
     return Findings(
         columns=[
@@ -134,4 +133,7 @@ SCENARIO = Scenario(
     "Two disks, one of them frozen",
     "Files from a healthy disk, alone and while 200 clients are stuck on another disk that stands still.",
     run,
+    full=Pace(set_up=10, turn=34),
+    quick=Pace(set_up=4, turn=5),
+    takes_part=lambda name: peers.kind_of(name) in peers.MOUNTING,
 )

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest import disks, memory, servers
+from loadtest import disks, memory, peers, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, per_gb
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch, spread
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, middle, percentile
 from loadtest.peers import Site
@@ -56,7 +56,6 @@ def run(bench: Bench) -> Findings:
             [size],
             lambda turn: _measure(disk, group, turn, targets),
             _in_brief,
-            bench.of_kinds("headrace", "nginx"),
         )
     return Findings(
         columns=[
@@ -129,4 +128,7 @@ SCENARIO = Scenario(
     "Four workers",
     "Four processes of each server, and a hot set of half the memory that their control group allows.",
     run,
+    full=Pace(set_up=4, turn=25),
+    quick=Pace(set_up=3, turn=4),
+    takes_part=lambda name: peers.kind_of(name) in ("headrace", "nginx"),
 )
