@@ -1,6 +1,6 @@
 """The command: which scenarios, which servers, how often; and what is missing for them.
 
-python -m loadtest.lab [SCENARIO ...] [--quick] [--rounds N] [--servers NAME ...]
+python -m loadtest.lab [SCENARIO ...] [--quick] [--flame] [--rounds N] [--servers NAME ...]
 """
 
 from __future__ import annotations
@@ -8,36 +8,21 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loadtest import disks, memory, peers
-
-if TYPE_CHECKING:
-    from loadtest.lab.bench import Scenario
+from loadtest.lab import flames
+from loadtest.lab.plan import NAMES, Part, available, duration, plan
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-NAMES = (
-    "frozen",
-    "slow",
-    "cold",
-    "hot",
-    "scan",
-    "crowd",
-    "slow-readers",
-    "single",
-    "two-disks",
-    "filesystems",
-    "workers",
-)
 INTERRUPTED = 130  # as a shell says it of SIGINT
-QUICK_SERVERS = ("headrace", "nginx-sendfile", "nginx-threads")
 
 
 def main() -> None:
     options = _options()
-    if reason := missing():
+    if reason := missing(flame=options.flame):
         sys.exit(f"lab: {reason}")
     try:
         _run(options)
@@ -46,12 +31,17 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
-def missing() -> str | None:
-    """Why there can be no laboratory here, in a sentence; or None."""
+def missing(*, flame: bool = False) -> str | None:
+    """Why there can be no laboratory here, or no flame graphs in it, in a sentence; or None."""
     absent = [name for name in ("rich", "matplotlib") if importlib.util.find_spec(name) is None]
     if absent:
         return f"{' and '.join(absent)} not installed (make lab, or pip install 'headrace[lab]')"
-    return disks.missing() or memory.missing() or peers.missing("headrace")
+    return (
+        disks.missing()
+        or memory.missing()
+        or peers.missing("headrace")
+        or (flames.missing() if flame else None)
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -59,17 +49,21 @@ def _run(options: argparse.Namespace) -> None:
     from loadtest.lab.bench import Bench, progress
     from loadtest.lab.ground import fio_missing
 
-    scenarios = [_scenario(name) for name in options.scenarios]
-    chosen = {one.name: _chosen(one, options) for one in scenarios}
-    available = _available(dict.fromkeys(name for names in chosen.values() for name in names))
-    chosen = {one: [name for name in names if name in available] for one, names in chosen.items()}
+    parts = available(plan(options.scenarios, options.servers, quick=options.quick), _leave_out)
     if reason := fio_missing():
-        print(f"lab: left out: {reason}", file=sys.stderr)
-    print(f"lab: about {_expected(scenarios, chosen, options)}", file=sys.stderr)
+        _leave_out(reason)
+    _say_how_long(parts, options)
     with progress() as bar:
-        for scenario in scenarios:
-            name, names = scenario.name, chosen[scenario.name]
-            bench = Bench(names, options.rounds, quick=options.quick, progress=bar)
+        for scenario, names in ((part.scenario, part.names) for part in parts):
+            name = scenario.name
+            flame = partial(flames.flame, options.results, name, peers.version(flames.SERVER))
+            bench = Bench(
+                names,
+                options.rounds,
+                quick=options.quick,
+                progress=bar,
+                flame=flame if options.flame and scenario.flames else None,
+            )
             bench.say(f"{name}:")
             facts = results.facts(names, options.rounds, quick=options.quick)
             found = scenario.run(bench)
@@ -85,42 +79,17 @@ def _run(options: argparse.Namespace) -> None:
             bench.done()
 
 
-def _scenario(name: str) -> Scenario:
-    scenario: Scenario = importlib.import_module(f"loadtest.lab.{name.replace('-', '_')}").SCENARIO
-    return scenario
+def _leave_out(reason: str) -> None:
+    print(f"lab: left out: {reason}", file=sys.stderr)
 
 
-def _chosen(scenario: Scenario, options: argparse.Namespace) -> list[str]:
-    """Of the servers those that are asked for, or else all; and few of them if it is to be quick."""
-    few = (*QUICK_SERVERS, *scenario.with_backends) if options.quick else peers.NAMES
-    return [name for name in peers.NAMES if name in (options.servers or few) and scenario.takes_part(name)]
-
-
-def _available(names: Iterable[str]) -> list[str]:
-    reasons = {name: peers.missing(name) for name in names}
-    for name, reason in reasons.items():
-        if reason:
-            print(f"lab: left out: {name}: {reason}", file=sys.stderr)
-    return [name for name, reason in reasons.items() if reason is None]
-
-
-def _expected(
-    scenarios: Sequence[Scenario], chosen: Mapping[str, Sequence[str]], options: argparse.Namespace
-) -> str:
-    """How long all of it will take on a machine that does nothing else."""
-    seconds = {}
-    for one in scenarios:
-        pace = one.quick if options.quick else one.full
-        seconds[one.name] = pace.set_up + options.rounds * len(chosen[one.name]) * pace.turn
-    parts = [f"{name} {_duration(each)}" for name, each in seconds.items()]
-    return f"{_duration(sum(seconds.values()))}: {', '.join(parts)}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+def _say_how_long(parts: Sequence[Part], options: argparse.Namespace) -> None:
+    each = {
+        part.scenario.name: part.seconds(options.rounds, quick=options.quick, flame=options.flame)
+        for part in parts
+    }
+    listed = ", ".join(f"{name} {duration(seconds)}" for name, seconds in each.items())
+    print(f"lab: about {duration(sum(each.values()))}: {listed}", file=sys.stderr)
 
 
 def _options() -> argparse.Namespace:
@@ -129,6 +98,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="under five minutes: fewer servers and cells")
     parser.add_argument("--rounds", type=int, help="of which the medians are taken; 3, or 1 if quick")
     parser.add_argument("--servers", nargs="+", choices=peers.NAMES, metavar="NAME", help=f"of {peers.NAMES}")
+    parser.add_argument("--flame", action="store_true", help="a round more, for flame graphs of Headrace")
     parser.add_argument("--results", type=Path, help="where to; results/lab, or results/lab-quick if quick")
     options = parser.parse_args()
     if unknown := set(options.scenarios) - set(NAMES):

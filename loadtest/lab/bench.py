@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtest import disks, servers
+from loadtest.lab import flames
 from loadtest.lab.findings import Cell, Findings, Trace
+from loadtest.lab.flames import Flame
 
 SERVER_CORE = 0
 FAILURES = (servers.NotStarted, RuntimeError, OSError, disks.NotFrozen)  # of one server; others go on
@@ -28,6 +30,7 @@ class Turn(Generic[Case]):
     round: int
     case: Case
     server: str
+    flame: Flame | None = None  # to be recorded, in a turn whose cell does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Scenario:
     run: Callable[[Bench], Findings]
     full: Pace
     quick: Pace
+    flames: bool = False  # one server is busy all the time in it, so that a graph of it says something
     takes_part: Callable[[str], bool] = everybody  # a server of this name
     with_backends: Sequence[str] = ()  # ours, which it compares with each other: the quick form has them too
 
@@ -59,11 +63,21 @@ class Scenario:
 class Bench:
     """The measurements of one run."""
 
-    def __init__(self, names: Sequence[str], rounds: int, *, quick: bool, progress: Progress) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        rounds: int,
+        *,
+        quick: bool,
+        progress: Progress,
+        flame: Callable[[object], Flame] | None = None,
+    ) -> None:
+        """`flame`, of a case, says what graph is to be made of it in a round more; None if none is."""
         self.names = names
         self.rounds = rounds
         self.quick = quick
         self.failures: list[str] = []
+        self._flame = flame
         self._progress = progress
         self._started = time.monotonic()
         self._task = progress.add_task("", total=None)
@@ -81,6 +95,9 @@ class Bench:
             with self._forgiving(turn):
                 cells.append(one(turn))
                 self.say(in_brief(cells[-1]))
+        for turn in self._flame_turns(cases):
+            with self._forgiving(turn):
+                one(turn)
         return cells
 
     def _turns(self, cases: Sequence[Case], names: Sequence[str]) -> Iterator[Turn[Case]]:
@@ -92,6 +109,14 @@ class Bench:
                     self.doing(f"round {number}, {case}, {name}")
                     yield Turn(number, case, name)
                     self._progress.advance(self._task)
+
+    def _flame_turns(self, cases: Sequence[Case]) -> Iterator[Turn[Case]]:
+        if self._flame is not None and flames.SERVER in self.names:
+            self._progress.reset(self._task, total=len(cases))
+            for case in cases:
+                self.doing(f"flame graph, {case}")
+                yield Turn(self.rounds + 1, case, flames.SERVER, self._flame(case))
+                self._progress.advance(self._task)
 
     @contextmanager
     def _forgiving(self, turn: Turn[Case]) -> Iterator[None]:

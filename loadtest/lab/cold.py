@@ -90,6 +90,7 @@ SCENARIO = Scenario(
     "the memory that a control group allows. fio reads the same files with O_DIRECT (a file, or 1 MiB, at "
     "once; 32 at a time).",
     run,
+    flames=True,
     full=Pace(set_up=30, turn=30),
     quick=Pace(set_up=10, turn=5),
     with_backends=("headrace-sendfile", *(f"headrace-{name}" for name in BLOCK_BACKENDS)),

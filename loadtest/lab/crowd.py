@@ -11,6 +11,7 @@ from loadtest.lab import ground
 from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_most, middle, percentile
+from loadtest.lab.flames import recorded
 
 FILE_BYTES = 64 * ground.MB
 READS_PER_SECOND, BYTES_PER_SECOND = 3000, 125 * ground.MB
@@ -73,7 +74,8 @@ def _measure(disk: disks.SlowDisk, turn: Turn[Crowd], targets: Sequence[str]) ->
             connect_seconds=1.0,
             most_seconds=MOST_SECONDS,
         )
-        report = fetch(order)
+        with recorded(server, turn.flame):
+            report = fetch(order)
         span = meter.span()
         disk.unlimit()
         state = server.state()
@@ -109,6 +111,7 @@ SCENARIO = Scenario(
     "A flash crowd",
     "1,000 clients (150 in the quick form) ask for one cold file of 64 MB within a second.",
     run,
+    flames=True,
     full=Pace(set_up=5, turn=22),
     quick=Pace(set_up=2, turn=4),
 )

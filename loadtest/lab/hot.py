@@ -51,6 +51,7 @@ SCENARIO = Scenario(
     "The same sizes, in memory (lighttpd 2007)",
     "100 clients fetch files of 100 kB and of 10 MB, again and again, from sets that fit into memory.",
     run,
+    flames=True,
     full=Pace(set_up=3, turn=15),
     quick=Pace(set_up=3, turn=4),
     with_backends=("headrace-sendfile",),

@@ -12,6 +12,7 @@ from loadtest.lab import ground
 from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
+from loadtest.lab.flames import recorded
 
 FIO_DEPTH, FIO_BLOCK = 4, ground.MIB
 MOST_SECONDS = 120.0
@@ -72,7 +73,8 @@ def _measure(disk: disks.OwnDisk, turn: Turn[File]) -> Cell:
     disk.cool()
     with servers.start(turn.server, disk.path) as server:
         meter = Meter(server.cpu_seconds, disk.reads)
-        report = fetch(Order([server.port], [TARGET], 1, most_seconds=MOST_SECONDS))
+        with recorded(server, turn.flame):
+            report = fetch(Order([server.port], [TARGET], 1, most_seconds=MOST_SECONDS))
         span = meter.span()
         state = server.state()
     figures = {
@@ -104,6 +106,7 @@ SCENARIO = Scenario(
     "One large file",
     "One client fetches one cold file of 10 GB (1 GB in the quick form).",
     run,
+    flames=True,
     full=Pace(set_up=50, turn=25),
     quick=Pace(set_up=4, turn=2.5),
 )

@@ -42,6 +42,7 @@ from loadtest.lab.findings import (
     percentile,
     ratio,
 )
+from loadtest.lab.flames import recorded
 from loadtest.lab.footprint import arena_bytes, footprint
 
 SETTLE_SECONDS = 3.0  # downloads have started, the crowd of connects is over
@@ -195,7 +196,8 @@ def _measure(rig: _Rig, turn: Turn[Load], yardstick: servers.Server) -> Cell:
         clients = stack.enter_context(Clients(order)) if downloads else None
         time.sleep(max(0.0, (window - time.monotonic_ns()) / 1e9))
         meter, received = Meter(server.cpu_seconds, disk.reads), clients.bytes if clients else 0
-        time.sleep(max(0.0, (end - time.monotonic_ns()) / 1e9 - SOON_SECONDS))
+        with recorded(server, turn.flame if downloads else None):
+            time.sleep(max(0.0, (end - time.monotonic_ns()) / 1e9 - SOON_SECONDS))
         span, received = meter.span(), (clients.bytes if clients else 0) - received
         beside = footprint(server, arena)
         hot, quiet, cold = _judgement(judged)
@@ -284,6 +286,7 @@ SCENARIO = Scenario(
     "holds "
     "to so many reads and bytes a second. fio reads with O_DIRECT (1 MiB, 32 at once) in the same group.",
     run,
+    flames=True,
     full=Pace(set_up=40, turn=130),
     quick=Pace(set_up=10, turn=13),
 )

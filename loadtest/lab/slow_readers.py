@@ -18,6 +18,7 @@ from loadtest.lab import ground
 from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, closing
 from loadtest.lab.clients import FORK, Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, at_most, middle, ratio
+from loadtest.lab.flames import recorded
 from loadtest.lab.footprint import footprint
 
 BYTES_PER_SECOND = 1 * ground.KB
@@ -101,7 +102,8 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
             time.sleep(0.1)
         time.sleep(min(3.0, readers.seconds))
         meter = Meter(server.cpu_seconds, disk.reads)
-        beside = fetch(order)
+        with recorded(server, turn.flame):
+            beside = fetch(order)
         span = meter.span()
         crowded = footprint(server)
         arrived = int(counted[0])
@@ -174,6 +176,7 @@ SCENARIO = Scenario(
     "receive "
     "buffers, and one fast client.",
     run,
+    flames=True,
     full=Pace(set_up=3, turn=35),
     quick=Pace(set_up=2, turn=4),
 )

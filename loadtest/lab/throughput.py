@@ -12,6 +12,7 @@ from loadtest import disks, servers
 from loadtest.lab.bench import Bench, Case, Meter, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, percentile
+from loadtest.lab.flames import recorded
 from loadtest.lab.ground import FIO, KB, MB, fio, megabytes_for, write_files
 from loadtest.peers import Site
 
@@ -97,7 +98,9 @@ def measure(disk: Ground, turn: Turn[Case], targets: Sequence[str], rules: Rules
         if rules.warm:
             fetch(Order([server.port], [*targets] * 3, min(20, CLIENTS), most_seconds=20))
         meter = Meter(server.cpu_seconds, disk.reads)
-        report = fetch(Order([server.port], targets, CLIENTS, repeat=rules.warm, most_seconds=rules.seconds))
+        order = Order([server.port], targets, CLIENTS, repeat=rules.warm, most_seconds=rules.seconds)
+        with recorded(server, turn.flame):
+            report = fetch(order)
         span = meter.span()
         state = server.state()
     if not report.bytes or report.failed > CLIENTS:

@@ -12,6 +12,7 @@ from loadtest.lab import ground
 from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch, spread
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, middle, percentile
+from loadtest.lab.flames import recorded
 from loadtest.peers import Site
 
 WORKERS = 4
@@ -91,7 +92,8 @@ def _measure(disk: disks.OwnDisk, group: memory.Group, turn: Turn[Memory], targe
         order = Order(ports, targets, CLIENTS, weights=spread(len(targets)), most_seconds=turn.case.seconds)
         fetch(order)  # until what stays has stayed
         meter = Meter(lambda: sum(one.cpu_seconds() for one in started), disk.reads)
-        report = fetch(order)
+        with recorded(started[0], turn.flame):
+            report = fetch(order)
         span = meter.span()
         states = {str(number): one.state() for number, one in enumerate(started)}
     if not report.bytes:
@@ -128,6 +130,7 @@ SCENARIO = Scenario(
     "Four workers",
     "Four processes of each server, and a hot set of half the memory that their control group allows.",
     run,
+    flames=True,
     full=Pace(set_up=4, turn=25),
     quick=Pace(set_up=3, turn=4),
     takes_part=lambda name: peers.kind_of(name) in ("headrace", "nginx"),
