@@ -50,7 +50,7 @@ COLD_PAGES, COLD_PAGES_PER_SECOND = 120, 4
 WARMING_PAGES, WARMING_ROUNDS = 5, 4
 COLD_FILES = "d"
 SMALLEST_MIB, LARGEST_MIB = 2, 6
-FIO_SECONDS, FIO_DEPTH = 5.0, 32
+FIO_SECONDS, QUICK_FIO_SECONDS, FIO_DEPTH = 5.0, 2.0, 32
 SOON_SECONDS = 0.1  # before the end: what is counted is counted while they all are there
 NOISE_MS = 2.0  # a page that takes no longer is served at once, whatever an idle server takes
 
@@ -93,7 +93,7 @@ def run(bench: Bench) -> Findings:
         bench.doing(f"writing {files:,} files")
         disk.populate(lambda root: _write(root, rig, sizes, pages))
         yardstick = _yardstick(stack)
-        limited = [] if ground.fio_missing() else [*_fio(disk, rig, limits, bench.rounds)]
+        limited = [] if ground.fio_missing() else [*_fio(disk, rig, limits, bench)]
         cells = [*limited, *bench.measure(loads, lambda turn: _measure(rig, turn, yardstick), _in_brief)]
     return Findings(
         columns=[
@@ -141,8 +141,9 @@ def _write(root: Path, rig: _Rig, sizes: Sequence[int], pages: Sequence[int]) ->
     rig.pages.extend(ground.write_files(root, "p", pages))
 
 
-def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], rounds: int) -> Iterator[Cell]:
-    for number in range(1, rounds + 1):
+def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], bench: Bench) -> Iterator[Cell]:
+    seconds = QUICK_FIO_SECONDS if bench.quick else FIO_SECONDS
+    for number in range(1, bench.rounds + 1):
         for limit in limits:
             disk.cool()
             disk.limit(limit.reads, limit.megabytes * 1_000_000)
@@ -151,7 +152,7 @@ def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], rounds: int)
                     disk.path / COLD_FILES,
                     block=ground.MIB,
                     depth=FIO_DEPTH,
-                    seconds=FIO_SECONDS,
+                    seconds=seconds,
                     procs=disk.cgroup_procs,
                 )
             }

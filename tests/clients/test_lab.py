@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from loadtest import disks, memory
 from loadtest.lab import __main__ as lab
-from loadtest.lab import flames, footprint
+from loadtest.lab import flames, footprint, readers
 from loadtest.lab.findings import Cell, Column, Findings, Target, at_least, at_most, distribution, over_time
 from loadtest.lab.plan import NAMES, duration, plan
 
@@ -212,6 +214,31 @@ def test_a_round_more_for_the_flame_graphs_is_in_the_estimate(ground: None) -> N
     (part,) = plan(["hot"], ["headrace"], quick=True)
     plain, with_graphs = (part.seconds(2, quick=True, flame=flame) for flame in (False, True))
     assert with_graphs - plain == part.scenario.quick.turn
+
+
+def test_slow_readers_take_their_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "TURN_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as door, ExitStack() as stack:
+        crowd = stack.enter_context(readers.SlowReaders(door.getsockname()[1], ["/a", "/b"], 5))
+        for _ in range(5):
+            served, _ = door.accept()
+            stack.enter_context(served).sendall(b"x" * 2000)
+        crowd.wait(PATIENCE_SECONDS)
+        assert crowd.arrived == 5
+        until = time.monotonic() + PATIENCE_SECONDS
+        while crowd.bytes < 5 * 2000 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert crowd.bytes == 5 * 2000
+        assert 0 < crowd.cpu_seconds < PATIENCE_SECONDS
+
+
+def test_the_limit_of_tcp_memory_is_put_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit = tmp_path / "tcp_mem"
+    limit.write_text("100\t200\t300\n")
+    monkeypatch.setattr(readers, "TCP_MEM", limit)
+    with readers.more_tcp_memory():
+        assert limit.read_text() == "200 400 600"
+    assert limit.read_text() == "100\t200\t300\n"
 
 
 def command(scenario: str, directory: Path) -> list[str]:
