@@ -14,5 +14,5 @@ Rule 6: groups, mounts, loop devices and processes are gone at the end, also aft
 
 `plan` says which scenarios and servers, `bench` is what every scenario is given, `findings` what it gives
 back; `clients`, `readers` and `stuck` are the loads, `ground` the disks and limits, `footprint` what is in
-memory; `results`, `report`, `plots` and `flames` make what is left in loadtest/results/lab.
+memory; `results`, `report`, `plots`, and `flames` with `stacks` make what is left in loadtest/results/lab.
 """

@@ -3,7 +3,7 @@
 Rule 1: the recorder stops the server for each look, so nothing that is measured meanwhile is a figure.
 Rule 2: only what is awake counts, so a graph is of the CPU's time. What the kernel does shows as the call
         that asked for it: `send`, `io_submit`.
-Rule 3: a graph says what it is of and names no place on this machine.
+Rule 3: a graph says what it is of, and of which day.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.judge import LOAD_CORE
+from loadtest.lab.stacks import drawn, gathered
 from loadtest.servers import Server
 
 RECORDER = Path(sys.executable).with_name("py-spy")
 SERVER = "headrace"  # whose graphs are made
 LOOKS_PER_SECOND = 200
-READY_SECONDS, DRAWN_SECONDS = 20.0, 60.0
+READY_SECONDS, DONE_SECONDS = 20.0, 60.0
 READY = "Sampling process"
-TITLE = re.compile(r'(<text id="title"[^>]*>)[^<]*')
-PLACE = re.compile(r"(?<=[ (>])/[^\s<>()]*/")  # of a file; what is before is not a name's part, nor https:/
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +56,26 @@ def recorded(server: Server, to: Flame | None) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="headrace-flame-") as made:
-        drawn, log = Path(made, "flame.svg"), Path(made, "log")
-        recorder = _start(server.pids[0], drawn, log)
+        stacks, log = Path(made, "stacks"), Path(made, "log")
+        recorder = _start(server.pids[0], stacks, log)
         try:
             _wait_ready(recorder, log)
             yield
             recorder.send_signal(signal.SIGINT)
-            recorder.wait(DRAWN_SECONDS)
+            recorder.wait(DONE_SECONDS)
         finally:
             recorder.kill()
             recorder.wait()
-        if not drawn.exists():
-            raise RuntimeError(f"py-spy has drawn nothing: {log.read_text().strip()[-300:]}")
+        if not stacks.exists():
+            raise RuntimeError(f"py-spy has seen nothing: {log.read_text().strip()[-300:]}")
         to.path.parent.mkdir(parents=True, exist_ok=True)
-        to.path.write_text(presentable(drawn.read_text(), to.title))
+        to.path.write_text(drawn(gathered(stacks.read_text().splitlines()), to.title))
 
 
-def presentable(graph: str, title: str) -> str:
-    """With this title, and files by their names; its script stays as it is."""
-    script, end, picture = graph.partition("</script>")
-    return script + end + PLACE.sub("", TITLE.sub(lambda found: found[1] + title, picture, count=1))
-
-
-def _start(pid: int, drawn: Path, log: Path) -> subprocess.Popen[bytes]:
+def _start(pid: int, stacks: Path, log: Path) -> subprocess.Popen[bytes]:
     command = (
-        *(str(RECORDER), "record", "--native", "--function", "--format", "flamegraph"),
-        *("--rate", str(LOOKS_PER_SECOND), "--pid", str(pid), "--output", str(drawn)),
+        *(str(RECORDER), "record", "--native", "--function", "--format", "raw"),
+        *("--rate", str(LOOKS_PER_SECOND), "--pid", str(pid), "--output", str(stacks)),
     )
     with log.open("wb") as said:
         # In a session of its own: a Ctrl-C ends the laboratory, and that ends the recorder.

@@ -12,12 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from loadtest import disks, memory
 from loadtest.lab import __main__ as lab
-from loadtest.lab import flames, footprint, readers
+from loadtest.lab import flames, footprint, readers, stacks
 from loadtest.lab.findings import Cell, Column, Findings, Target, at_least, at_most, distribution, over_time
 from loadtest.lab.plan import NAMES, duration, plan
 
@@ -157,19 +158,32 @@ def test_a_distribution_ends_with_the_largest() -> None:
     assert shares[-3:] == [(995.0, 99.5), (999.0, 99.9), (1000.0, 100)]
 
 
-def test_a_flame_graph_has_its_own_title_and_names_no_place_of_the_machine() -> None:
-    drawn = (
-        "<svg><script>// a comment</script>"
-        '<text id="title" x="50%">/tmp/venv/bin/py-spy record --output /tmp/x.svg</text>'
-        "<title>turn (/home/somebody/server/loop.py) (4 samples, 40%)</title>"
-        "<title>send (server/wire/outbox.py) (2 samples)</title>"
+def test_stacks_are_gathered_without_places_and_threads_that_wait() -> None:
+    seen = (
+        "run (/home/somebody/server/loop.py:10);send (libc.so.6) 3",
+        "run (/home/somebody/server/loop.py:10);turn (server/loop.py:20);0x7f391524524a (libc.so.6) 1",
+        "run (journal.py:1);Condition.wait (threading.py:295) 90",
     )
-    assert flames.presentable(drawn, "headrace 0.1.0, hot") == (
-        "<svg><script>// a comment</script>"
-        '<text id="title" x="50%">headrace 0.1.0, hot</text>'
-        "<title>turn (loop.py) (4 samples, 40%)</title>"
-        "<title>send (server/wire/outbox.py) (2 samples)</title>"
-    )
+    root = stacks.gathered(seen)
+    assert (root.looks, root.depth) == (4, 4)
+    (run,) = root.calls.values()
+    assert (run.name, run.looks) == ("run (loop.py:10)", 4)
+    assert {name: call.looks for name, call in run.calls.items()} == {
+        "send (libc.so.6)": 3,
+        "turn (server/loop.py:20)": 1,
+    }
+    assert list(run.calls["turn (server/loop.py:20)"].calls) == ["? (libc.so.6)"]
+
+
+def test_a_flame_graph_says_what_it_is_of_and_the_share_of_each_call() -> None:
+    graph = stacks.drawn(stacks.gathered(["run;<module> 3", "run;send 1"]), "headrace & load")
+    assert "headrace &amp; load" in graph
+    assert "<title>&lt;module&gt;: 75.0 %</title>" in graph
+    ElementTree.fromstring(graph)
+
+
+def test_a_flame_graph_of_nothing_is_empty() -> None:
+    ElementTree.fromstring(stacks.drawn(stacks.gathered([]), "idle"))
 
 
 def test_a_flame_graph_is_named_after_its_case(tmp_path: Path) -> None:
