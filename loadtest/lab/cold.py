@@ -92,6 +92,6 @@ SCENARIO = Scenario(
     run,
     flames=True,
     full=Pace(set_up=30, turn=30),
-    quick=Pace(set_up=10, turn=5),
-    with_backends=("headrace-sendfile", *(f"headrace-{name}" for name in BLOCK_BACKENDS)),
+    quick=Pace(set_up=8, turn=4.5),
+    with_backends=("headrace-sendfile", "headrace-linux-aio", "headrace-threads"),
 )
