@@ -11,21 +11,19 @@ from __future__ import annotations
 import math
 import select
 import socket
-from errno import ESTALE
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aio import Shrunk
 from server.answer.plan import Answer, page
-from server.answer.ranges import FileRange
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
 from server.wire import patience
-from server.wire.exchange import Exchange, Reply, asks_for_another, without_file
+from server.wire.exchange import Exchange, Reply, asks_for_another, unreadable, without_file
 from server.wire.heads import Asked, Head, Refusal, Request
 from server.wire.inbox import Inbox
-from server.wire.outbox import Outbox, Source
-from server.wire.pace import Pace
+from server.wire.outbox import Outbox, packed
+from server.wire.pace import Pace, paced
 from server.wire.patience import Phase
 
 if TYPE_CHECKING:
@@ -41,8 +39,8 @@ class Connection:
     """A socket and what is between it and the files."""
 
     __slots__ = (
-        "_blocked", "_exchange", "_half_closed", "_inbox", "_last", "_outbox", "_pace", "_peer", "_phase",
-        "_queued", "_server", "_sock", "_watched", "deadline",
+        "_blocked", "_exchange", "_half_closed", "_has_room", "_inbox", "_last", "_outbox", "_pace", "_peer",
+        "_phase", "_queued", "_server", "_sock", "_watched", "deadline",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
@@ -56,7 +54,8 @@ class Connection:
         self._pace: Pace | None = None
         self._last = False  # whether the connection ends with this answer
         self._half_closed = False
-        self._blocked = False
+        self._blocked = False  # until epoll says that the socket has room
+        self._has_room = False  # epoll has said so, and nothing has been sent since
         self._queued = False
         self._watched = select.EPOLLIN
         self.deadline = server.loop.now + patience.HEAD_SECONDS
@@ -73,6 +72,7 @@ class Connection:
                 self._receive()
             if mask & select.EPOLLOUT:
                 self._blocked = False
+                self._has_room = True
                 self.wake()
         except Exception as fault:
             self._server.fault(self, fault)
@@ -235,10 +235,7 @@ class Connection:
         self._reply(exchange.request, reply)
 
     def _reply(self, request: Request, reply: Reply) -> None:
-        if reply.bandwidth is None:
-            self._pace = None
-        elif self._pace is None or self._pace.rate != reply.bandwidth:
-            self._pace = Pace(reply.bandwidth, self._server.loop)
+        self._pace = paced(self._pace, reply.bandwidth, self._server.loop)
         self._put(request, reply.answer, reply.head, reply.entry)
 
     def _answer_without_file(self, request: Request) -> None:
@@ -266,21 +263,12 @@ class Connection:
 
     def _put(self, asked: Asked, decided: Answer, head: Dated, entry: Entry | None = None) -> None:
         """Lets the answer go: at once if it is all in memory, else when it is its turn."""
-        source = None
-        if entry is not None and entry.file is not None and decided.body:
-            source = Source(entry.disk, entry.file, self.wake)
-        self._outbox = outbox = Outbox(asked, decided.status, head.dated(self._server.date()), source)
-        for part in decided.body:
-            if isinstance(part, FileRange) and entry is not None and entry.content is not None:
-                for piece in entry.pieces(part):
-                    outbox.add(piece)
-            else:
-                outbox.add(part)
+        self._outbox = outbox = packed(asked, decided, head.dated(self._server.date()), entry, self.wake)
         self.deadline = self._server.loop.now + patience.SEND_SECONDS
-        if source is None:
-            self._send()
-        else:
+        if outbox.from_file:
             self.wake()
+        else:
+            self._send()
 
     # --- out ---
 
@@ -305,7 +293,7 @@ class Connection:
             try:
                 count = self._transmit(outbox, buffers)
             except BlockingIOError:
-                self._blocked = True
+                self._has_no_room()
                 break
             except Shrunk as error:
                 self._break_off(outbox, error)
@@ -314,6 +302,7 @@ class Connection:
                 self.drop()
                 return moved
             moved += count
+            self._has_room = False
             if self._pace is not None:
                 self._pace.spend(count)
         if outbox is not None and outbox.empty:
@@ -344,6 +333,14 @@ class Connection:
         outbox.sent(count)
         return count
 
+    def _has_no_room(self) -> None:
+        """If epoll has just said otherwise, it is TCP that is short of memory for all of its
+        sockets (tcp_mem in tcp(7)): to be told so again at once, and again, would be to spin."""
+        self._blocked = not self._has_room
+        if self._has_room:
+            self._has_room = False
+            self._server.loop.when_patience_ends(self.wake)
+
     def _wait_for_disk(self) -> None:
         """The disk's time is not the client's fault. But one that has shut its side may be gone."""
         self.deadline = self._server.loop.now + patience.GONE_SECONDS if self._half_closed else math.inf
@@ -357,9 +354,7 @@ class Connection:
         else:
             outbox.close()
             self._outbox = None
-            changed = isinstance(error, Shrunk) or error.errno == ESTALE
-            status = HTTPStatus.SERVICE_UNAVAILABLE if changed else HTTPStatus.INTERNAL_SERVER_ERROR
-            self._refuse(Refusal(status, str(error), line=outbox.asked.line))
+            self._refuse(unreadable(outbox.asked, error))
 
     def _log(self, outbox: Outbox) -> None:
         if (log := self._server.access_log) is not None:

@@ -8,10 +8,12 @@ for and that of the file that was found, so that no other name leads around them
 from __future__ import annotations
 
 from dataclasses import replace
+from errno import ESTALE
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
+from aio import Shrunk
 from server.answer.cors import is_preflight, preflight
 from server.answer.found import Missing, Selection
 from server.answer.guard import admits, challenge, credentials
@@ -22,7 +24,7 @@ from server.answer.target import path_of
 from server.answer.wishes import Wishes
 from server.files.entry import Client, Dated, Entry, Manner
 from server.files.inquiry import Inquiry
-from server.wire.heads import Head, Refusal, Request
+from server.wire.heads import Asked, Head, Refusal, Request
 from server.wire.passwords import Judgement, Ticket
 
 if TYPE_CHECKING:
@@ -188,6 +190,14 @@ def without_file(request: Request) -> Answer | Refusal:
     if request.method in KNOWN_METHODS:
         return not_allowed(request.method)
     return request.refused(HTTPStatus.NOT_IMPLEMENTED, "an unknown method")
+
+
+def unreadable(asked: Asked, error: OSError | Shrunk) -> Refusal:
+    """What to say when the first bytes of a file cannot be had: it changes just now, or the disk is
+    broken."""
+    changed = isinstance(error, Shrunk) or error.errno == ESTALE
+    status = HTTPStatus.SERVICE_UNAVAILABLE if changed else HTTPStatus.INTERNAL_SERVER_ERROR
+    return Refusal(status, str(error), line=asked.line)
 
 
 def asks_for_another(request: Request) -> bool:

@@ -15,7 +15,7 @@ from server.observe.access import AccessLog
 from server.wire.heads import END, Refusal, Request
 from server.wire.heads import MOST_BYTES as MOST_HEAD_BYTES
 from server.wire.inbox import Inbox
-from server.wire.outbox import Outbox, Source
+from server.wire.outbox import Outbox, packed
 from server.wire.recall import Recall, Remembered
 from server.wire.verdicts import Block, Line, Verdicts
 
@@ -97,7 +97,7 @@ class Express:
         for (end, line, block, known), head, body in zip(answered, parts[::2], parts[1::2], strict=True):
             length = len(head) + len(body)
             if sent < length:
-                return end, _rest(block.below(line), known, bytes(head), body, sent, wake)
+                return end, _rest(block.below(line), known, bytes(head), sent, wake)
             sent -= length
             if self._log is not None:
                 self._log.answered(peer, block.below(line), known.answer.status, len(body))
@@ -120,21 +120,10 @@ def _body(known: Remembered) -> Part | None:
     return entry.disk.reads.at_hand(entry.file, whole.length)
 
 
-def _rest(
-    asked: Request, known: Remembered, head: bytes, body: Part, sent: int, wake: Callable[[], None]
-) -> Outbox:
+def _rest(asked: Request, known: Remembered, head: bytes, sent: int, wake: Callable[[], None]) -> Outbox:
     """What is left of an answer of which so many bytes have left."""
-    entry = known.entry()
-    assert entry is not None, "the turn is not over"
-    if isinstance(body, bytes):
-        outbox = Outbox(asked, known.answer.status, head)
-        if body:
-            outbox.add(body)
-    else:
-        assert entry.file is not None
-        outbox = Outbox(asked, known.answer.status, head, Source(entry.disk, entry.file, wake))
-        outbox.add(FileRange(0, len(body)))
-        outbox.sendable()  # the block is held from now on
+    outbox = packed(asked, known.answer, head, known.entry(), wake)
+    outbox.sendable()  # what comes from a file is held from now on
     outbox.sent(sent)
     return outbox
 

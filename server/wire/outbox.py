@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Callable
 
 from aio import Disk, File, InLoopStream, Stream
+from server.answer.plan import Answer
 from server.answer.ranges import FileRange
+from server.files.entry import Entry
 from server.wire.heads import Refusal, Request
 
 GATHERED_BYTES = 256 * 1024  # of pieces of memory that leave in one call
@@ -51,6 +53,11 @@ class Outbox:
         self.status = status
         self.head_bytes = len(head)
         self.sent_bytes = 0
+
+    @property
+    def from_file(self) -> bool:
+        """Whether some of it is to come from a file that is open."""
+        return self._source is not None
 
     @property
     def body_bytes(self) -> int:
@@ -148,3 +155,20 @@ class Outbox:
         if self._source is not None:
             self._source.close()
             self._source = None
+
+
+def packed(
+    asked: Request | Refusal, answer: Answer, head: bytes, entry: Entry | None, wake: Callable[[], None]
+) -> Outbox:
+    """An answer, whose ranges are of what the entry has in memory, or open."""
+    source = None
+    if entry is not None and entry.file is not None and answer.body:
+        source = Source(entry.disk, entry.file, wake)
+    outbox = Outbox(asked, answer.status, head, source)
+    for part in answer.body:
+        if isinstance(part, FileRange) and entry is not None and entry.content is not None:
+            for piece in entry.pieces(part):
+                outbox.add(piece)
+        else:
+            outbox.add(part)
+    return outbox

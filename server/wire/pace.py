@@ -43,3 +43,10 @@ class Pace:
 
         self._resting = True
         self._loop.when_patience_ends(rested)
+
+
+def paced(before: Pace | None, rate: int | None, loop: Loop) -> Pace | None:
+    """The pace of an answer: that of the one before it, if it has the same rate."""
+    if rate is None:
+        return None
+    return before if before is not None and before.rate == rate else Pace(rate, loop)
