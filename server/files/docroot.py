@@ -35,7 +35,7 @@ from server.loop import Loop
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
 LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
-OPEN_AT_ONCE = 128  # entries looked at in one turn
+OPEN_AT_ONCE = 64  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
 LONG_BYTES = 256  # names of nothing that are longer are not remembered: there is no end of them
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen

@@ -10,7 +10,7 @@ from errno import EADDRINUSE, ENAMETOOLONG
 
 BACKLOG = 4096
 MOST_PATH_BYTES = 107  # of a UNIX socket: unix(7) has 108, with a zero at the end
-UNSENT_BYTES = 128 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
+UNSENT_BYTES = 64 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
 from server.wire import patience
 from server.wire.exchange import Exchange, Reply, asks_for_another, unreadable, without_file
-from server.wire.heads import Asked, Head, Refusal, Request
+from server.wire.head import Head
+from server.wire.heads import Asked, Refusal, Request
 from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, packed
 from server.wire.pace import Pace, paced

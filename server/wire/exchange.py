@@ -24,7 +24,8 @@ from server.answer.target import path_of
 from server.answer.wishes import Wishes
 from server.files.entry import Client, Dated, Entry, Manner
 from server.files.inquiry import Inquiry
-from server.wire.heads import Asked, Head, Refusal, Request
+from server.wire.head import Head
+from server.wire.heads import Asked, Refusal, Request
 from server.wire.passwords import Judgement, Ticket
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Heads: h11 judges those of requests and writes those of responses.
+"""Heads of requests, as h11 judges them.
 
 verdict() is a function of the bytes of one head and of nothing else. On top of what h11
 refuses, it refuses what a server behind or before a proxy must not let through: anything
@@ -17,8 +17,6 @@ from typing import NamedTuple
 
 import h11
 
-from server.answer.headers import Headers
-from server.answer.phrases import phrase
 from server.answer.plan import KNOWN_METHODS
 from server.wire.aspect import Aspect
 
@@ -39,7 +37,6 @@ AUTHORITY = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]+)\]|\[v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::\d*)?"
 )
 ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
-DATE_PLACE = b"Date: ?"
 
 
 class Request(NamedTuple):
@@ -229,31 +226,3 @@ def _keep_alive(version: bytes, fields: Mapping[bytes, bytes]) -> bool:
 def _tokens(value: bytes) -> list[bytes]:
     """Those of a list, in lower case. Empty elements are allowed (RFC 9110 section 5.6.1.2)."""
     return [token.strip().lower() for token in value.split(b",")]
-
-
-class Head:
-    """A response head, ready but for its Date."""
-
-    __slots__ = ("_date", "_dated", "after", "before")
-
-    def __init__(self, status: HTTPStatus, headers: Headers, connection: bytes = b"") -> None:
-        writer = h11.Connection(h11.SERVER)
-        extra = ((b"Connection", connection),) if connection else ()
-        head = writer.send(
-            h11.Response(
-                status_code=status.value,
-                reason=phrase(status),
-                headers=[(b"Date", b"?"), *headers, *extra],
-            )
-        )
-        assert head is not None
-        before, place, self.after = head.partition(DATE_PLACE)
-        assert place, "h11 writes the headers as they are given"
-        self.before = before + b"Date: "
-        self._date = self._dated = b""
-
-    def dated(self, date: bytes) -> bytes:
-        if date is not self._date:  # it is the same object for a second
-            self._date = date
-            self._dated = self.before + date + self.after
-        return self._dated

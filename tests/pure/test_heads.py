@@ -1,6 +1,4 @@
-"""Heads of requests and responses (RFC 9112 sections 2 to 6, RFC 9110 section 7)."""
-
-from http import HTTPStatus
+"""Heads of requests (RFC 9112 sections 2 to 6, RFC 9110 section 7)."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +8,6 @@ from server.wire.heads import (
     MOST_BYTES,
     MOST_FIELDS,
     MOST_LINE_BYTES,
-    Head,
     Refusal,
     Request,
     fault_of,
@@ -297,16 +294,6 @@ def test_what_is_accepted_has_one_host_at_most_and_no_body(noise):
         assert judged.host == b"a"
         assert judged.fields.get(b"content-length", b"0").strip(b"0") == b""
         assert b"transfer-encoding" not in judged.fields
-
-
-def test_a_response_head_is_written_once_and_dated_often():
-    fields = ((b"Content-Length", b"5"), (b"ETag", b'"Date: ?"'))
-    written = Head(HTTPStatus.OK, fields, b"keep-alive")
-    assert written.dated(b"Sun, 06 Nov 1994 08:49:37 GMT") == (
-        b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 5\r\n"
-        b'ETag: "Date: ?"\r\nConnection: keep-alive\r\n\r\n'
-    )
-    assert b"Connection" not in Head(HTTPStatus.OK, fields).dated(b"now")
 
 
 def test_the_most_that_is_taken_is_what_others_take():
