@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -54,12 +55,15 @@ def start(
     directory = Path(tempfile.mkdtemp(prefix=f"headrace-{name}-"))
     try:
         command = configure(site, directory) if configure else peers.command(name, site, directory)
-        log = (directory / "log").open("wb")
-        with log:
+        with ExitStack() as opened:
+            log = opened.enter_context((directory / "log").open("wb"))
+            out: IO[bytes] | int = log
+            if name.startswith("headrace"):  # whose access log it is
+                out = opened.enter_context(site.log.open("wb")) if site.log else subprocess.DEVNULL
             process = subprocess.Popen(
                 [*GATE, *command.argv],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL if name.startswith("headrace") else log,
+                stdout=out,
                 stderr=log,
                 env={**os.environ, **command.env},
                 start_new_session=True,
@@ -116,8 +120,13 @@ class Server:
         return found
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its processes; their figures include all threads, ended ones too."""
+        """User and system time of all its processes; their figures include all threads, ended ones too,
+        and the children that have ended and been waited for."""
         return sum(map(_cpu_ticks, self.pids)) / TICKS_PER_SECOND
+
+    def pss_bytes(self) -> int:
+        """Memory of all its processes; of pages that several processes have, this one's share."""
+        return sum(map(_pss_bytes, self.pids))
 
     def wait_ready(self, port: int | None) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -206,7 +215,15 @@ def _cpu_ticks(pid: int) -> int:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0
-    return int(after_name[11]) + int(after_name[12])
+    return sum(map(int, after_name[11:15]))
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _kill(pid: int) -> None:
