@@ -52,10 +52,12 @@ def main() -> None:
     if reason := missing():
         sys.exit(f"bench: {reason}")
     try:
-        _run(options)
+        failures = _run(options)
     except KeyboardInterrupt:
         print("bench: interrupted; finished workloads are kept", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    if failures:
+        sys.exit(f"bench: {failures} turns failed")
 
 
 def missing() -> str | None:
@@ -68,7 +70,8 @@ def missing() -> str | None:
     return wrk.missing() or peers.missing("headrace")
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
+    """How many turns have failed."""
     from loadtest.bench import overview, scenarios, site  # now that we know that they can be had
     from loadtest.bench.measure import Ground
     from loadtest.lab import plots, report, results
@@ -76,12 +79,13 @@ def _run(options: argparse.Namespace) -> None:
 
     # What is started here stays here, unless it is a server.
     os.sched_setaffinity(0, {LOAD_CORE})
+    failures = 0
     with (
         progress() as bar,
         tempfile.TemporaryDirectory(prefix="headrace-bench-", dir=options.scratch) as made,
     ):
         names = available(options.servers)
-        ground = Ground(Path(made, "site"), Path(made), options.seconds)
+        ground = Ground(Path(made, "site"), Path(made), options.seconds, options.seconds / 2)
         ground.site.mkdir()
         Path(made).chmod(0o755)  # a server that is run by root may look at it as somebody else
         site.write(ground.site, site.layout())
@@ -104,6 +108,8 @@ def _run(options: argparse.Namespace) -> None:
                 bench.say(f"  {report.VERDICTS[target.met]}: {target.text}: {report.figure(target.figure)}")
             bench.say(f"{workload.name} took {bench.seconds:.0f} s; {page}")
             bench.done()
+            failures += len(bench.failures)
+    return failures
 
 
 def available(names: Sequence[str]) -> list[str]:

@@ -1,13 +1,13 @@
 -- What wrk does: replays the heads of a file, and tells what came of it in one line of JSON.
 --
---   wrk -s load.lua URL -- FILE [FIRST]
+--   wrk -s load.lua URL -- FILE FIRST
 --
--- Heads in the file are separated by a NUL. One of them may be several requests, to be sent at once. With FIRST
--- there is one head, whose every @@ is replaced by a number that no other request has, from FIRST on.
+-- Heads in the file are separated by a NUL; the first FIRST of them come last. One of them may be several
+-- requests, to be sent at once. A head that is alone may have @@ in it: a number that no other request has, from
+-- FIRST on.
 
 local threads = {}
-local heads, at = {}, 0
-local parts, stranger
+local heads, parts, at
 
 local function split(text, mark)
    local found, from = {}, 1
@@ -24,19 +24,21 @@ function setup(thread)
 end
 
 local function next_stranger()
-   stranger = stranger + 1
-   return table.concat(parts, string.format("%x", stranger))
+   at = at + 1
+   return table.concat(parts, string.format("%x", at))
 end
 
 function init(args)
    local file = assert(io.open(args[1], "rb"))
    local text = file:read("*a")
    file:close()
-   if args[2] then
-      parts, stranger = split(text, "@@"), tonumber(args[2])
+   heads = split(text, "\0")
+   parts = split(heads[1], "@@")
+   at = tonumber(args[2])
+   if #heads == 1 and #parts > 1 then
       request = next_stranger
    else
-      heads = split(text, "\0")
+      at = at % #heads
    end
    began = os.clock() -- CPU seconds of all the process, once everything is read
 end

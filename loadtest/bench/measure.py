@@ -38,7 +38,7 @@ class Ground:
     site: Path
     scratch: Path  # on a disk, not in memory
     seconds: float
-    warm_seconds: float = 1.0
+    warm_seconds: float
 
 
 def measure(ground: Ground, turn: Turn[Case]) -> Cell:
@@ -47,11 +47,13 @@ def measure(ground: Ground, turn: Turn[Case]) -> Cell:
         log = Path(made, "access.log") if case.logged else None
         with servers.start(turn.server, Site(ground.site, log=log)) as server:
             prepared = case.prepare(server.port, ground.site)
-            orders = wrk.Orders(Path(made, "heads"), case.connections, prepared.strangers)
+            orders = wrk.Orders(Path(made, "heads"), case.connections)
             wrk.write(orders.heads, prepared.heads)
-            wrk.run(server.port, orders, ground.warm_seconds)
+            warm = wrk.run(server.port, orders, ground.warm_seconds)
             lines = lines_in(log)
-            figures, state = under_load(server, orders, ground.seconds)
+            # Some that were under way in the end were not counted.
+            first = warm.requests + 100 * case.connections
+            figures, state = under_load(server, orders, ground.seconds, first)
             requests = figures["requests"]
         if log is not None and requests:
             # The server has ended: all lines that it ever writes are there.
@@ -62,12 +64,12 @@ def measure(ground: Ground, turn: Turn[Case]) -> Cell:
 
 
 def under_load(
-    server: Server, orders: wrk.Orders, seconds: float
+    server: Server, orders: wrk.Orders, seconds: float, first: int = 0
 ) -> tuple[dict[str, float | None], Mapping[str, object]]:
     """The figures, and what Headrace says of itself in the end."""
     before = server.state()
     cpu = server.cpu_seconds()
-    load = wrk.run(server.port, orders, seconds)
+    load = wrk.run(server.port, orders, seconds, first)
     cpu = server.cpu_seconds() - cpu
     after = server.state()
     figures: dict[str, float | None] = {
@@ -116,5 +118,6 @@ BRIEF: Sequence[tuple[str, str, int]] = (
     ("kib_per_connection", "KiB per connection", 2),
     ("start_cpu", "CPU ms to the first answer", 0),
     ("pss_mb", "MB", 1),
+    ("heads_judged", "% of heads judged by h11", 1),
     ("replies_recalled", "% of replies recalled", 1),
 )

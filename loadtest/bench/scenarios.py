@@ -103,7 +103,7 @@ WORKLOADS = (
     Workload(
         "same",
         "One plain request, again and again",
-        "A file of 1 KiB, kept alive, 64 connections, always the same two lines, as wrk sends them by itself.",
+        "A file of 1 KiB, kept alive, 64 connections, always the same two lines, as wrk itself sends them.",
         [Case("same", workloads.same())],
     ),
     Workload(

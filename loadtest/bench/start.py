@@ -38,7 +38,7 @@ def measure(ground: Ground, turn: Turn[str]) -> Cell:
 
 
 def _cpu_seconds(server: Server) -> float:
-    """To the nanosecond, of the threads that live: a tick of /proc's other figures is most of a fast start."""
+    """To the nanosecond, of the threads that live: a tick of the usual figure is more than a fast start."""
     exact = 0
     for pid in server.pids:
         for schedstat in Path(f"/proc/{pid}/task").glob("*/schedstat"):

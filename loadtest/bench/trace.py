@@ -2,7 +2,7 @@
 
 Rule 1: pages are chosen by a Zipf law, and a page's assets are asked for after it, with it as their referer.
 Rule 2: browsers keep what they saw. Of what is kept, so many are asked about again that a fifth of all
-        requests have validators; the others are still fresh, and not asked for.
+        requests have validators, from the first on; the others are still fresh, and not asked for.
 Rule 3: a validator is what this server itself has said of this target in this coding: it is put in when the
         heads are written. A server that says nothing gets no condition.
 Rule 4: as many users are active at a time as there are connections; wrk cannot tie a user to one of them.
@@ -22,6 +22,7 @@ SEED = 1
 USERS = 1_000
 ACTIVE = 64
 REQUESTS = 60_000
+PAST = 40_000  # requests before the first: users are known to the site already
 AGAIN = 0.2  # of all requests are about what the user has seen
 TYPED_IN = 0.3  # of pages have no referer
 PAGES_AT_A_TIME = (1, 6)
@@ -63,6 +64,7 @@ def trace(site: Layout, *, seed: int = SEED, requests: int = REQUESTS, people: i
     again = 0
     active = [_session(site, user, everybody[user], chance) for user in chance.sample(range(people), ACTIVE)]
     kept: list[set[str]] = [set() for _ in everybody]
+    past = 0
     while len(steps) < requests:
         place = chance.randrange(ACTIVE)
         step = next(active[place], None)
@@ -71,13 +73,16 @@ def trace(site: Layout, *, seed: int = SEED, requests: int = REQUESTS, people: i
             active[place] = _session(site, user, everybody[user], chance)
             continue
         if step.target in kept[step.user]:
-            if again >= AGAIN * len(steps):
+            if past < PAST or again >= AGAIN * len(steps):
                 continue  # it is fresh
             again += 1
             step = Step(step.user, step.target, step.referer, again=True)
         elif everybody[step.user].keeps:
             kept[step.user].add(step.target)
-        steps.append(step)
+        if past < PAST:
+            past += 1
+        else:
+            steps.append(step)
     return Trace(everybody, steps)
 
 

@@ -22,7 +22,6 @@ class Prepared:
     """All that wrk needs, once the server has been seen to answer right."""
 
     heads: Sequence[bytes]
-    strangers: bool = False
     unchanged: float | None = None  # share of 304 among the answers, 0 to 1
 
 
@@ -74,7 +73,7 @@ def strangers(port: int, root: Path) -> Prepared:
     )
     head = unique.head(Visit(f"{site.PAGE}?utm_id={wrk.STRANGER}"))
     probe.compare_all(port, root, [(site.PAGE, head.replace(wrk.STRANGER.encode(), b"0"))])
-    return Prepared([head], strangers=True)
+    return Prepared([head])
 
 
 def browsers(port: int, root: Path) -> Prepared:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -15,7 +14,6 @@ SEPARATOR = b"\0"
 STRANGER = "@@"  # in a head: a number that no other request has
 CONNECTIONS = 64
 PATIENCE_SECONDS = 10  # for one answer, before it counts as an error
-_strangers = count(1)
 
 
 class Failed(RuntimeError):
@@ -28,7 +26,6 @@ class Orders:
 
     heads: Path  # as `write` leaves them
     connections: int = CONNECTIONS
-    strangers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +53,16 @@ def write(path: Path, heads: Iterable[bytes]) -> None:
     path.write_bytes(SEPARATOR.join(heads))
 
 
-def run(port: int, orders: Orders, seconds: float) -> Load:
-    """Whole seconds, at least one: wrk knows no others. On the core that this process is on."""
+def run(port: int, orders: Orders, seconds: float, first: int = 0) -> Load:
+    """Whole seconds, at least one: wrk knows no others. On the core that this process is on.
+
+    `first` is how many heads have been sent before: it goes on behind them, so that a server that has been
+    warmed up is not asked what it has just been asked.
+    """
     command = [
         *("wrk", "-t1", f"-c{orders.connections}", f"-d{max(1, round(seconds))}s"),
         *("--timeout", f"{PATIENCE_SECONDS}s", "-s", str(SCRIPT), f"http://127.0.0.1:{port}/"),
-        *("--", str(orders.heads), *((str(next(_strangers) << 32),) if orders.strangers else ())),
+        *("--", str(orders.heads), str(first)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120, check=False)
     return parse(done.stdout, done.stderr)
