@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from loadtest import peers
-from loadtest.peers import DESCRIPTORS, Command, Site
+from loadtest.command import DESCRIPTORS, Command, Site
 
 START_SECONDS = 20.0
 STOP_SECONDS = 6.0
@@ -124,10 +124,6 @@ class Server:
         and the children that have ended and been waited for."""
         return sum(map(_cpu_ticks, self.pids)) / TICKS_PER_SECOND
 
-    def pss_bytes(self) -> int:
-        """Memory of all its processes; of pages that several processes have, this one's share."""
-        return sum(map(_pss_bytes, self.pids))
-
     def wait_ready(self, port: int | None) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -216,14 +212,6 @@ def _cpu_ticks(pid: int) -> int:
     except OSError:
         return 0
     return sum(map(int, after_name[11:15]))
-
-
-def _pss_bytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _kill(pid: int) -> None:

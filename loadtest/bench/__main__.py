@@ -1,6 +1,6 @@
 """The command: which workloads, which servers, how often; and what is missing for them.
 
-python -m loadtest.bench [WORKLOAD ...] [--quick] [--rounds N] [--seconds N] [--servers NAME ...]
+python -m loadtest.bench [WORKLOAD ...] [--quick] [--rounds N] [--seconds N] [--servers NAME ...] [--flame]
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from loadtest import peers
 from loadtest.bench import wrk
 from loadtest.judge import LOAD_CORE
+from loadtest.lab import flames
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 SERVERS = (
@@ -49,7 +51,7 @@ HEAD = (
 
 def main() -> None:
     options = _options()
-    if reason := missing():
+    if reason := missing(flame=options.flame):
         sys.exit(f"bench: {reason}")
     try:
         failures = _run(options)
@@ -60,14 +62,14 @@ def main() -> None:
         sys.exit(f"bench: {failures} turns failed")
 
 
-def missing() -> str | None:
+def missing(*, flame: bool = False) -> str | None:
     """Why there can be no bench here, in a sentence; or None."""
     absent = [name for name in ("rich", "matplotlib") if importlib.util.find_spec(name) is None]
     if absent:
         return f"{' and '.join(absent)} not installed (make bench, or pip install 'headrace[bench]')"
     if LOAD_CORE not in os.sched_getaffinity(0):
         return "this needs two cores, one for the server and one for wrk"
-    return wrk.missing() or peers.missing("headrace")
+    return wrk.missing() or peers.missing("headrace") or (flames.missing() if flame else None)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -88,11 +90,18 @@ def _run(options: argparse.Namespace) -> int:
         ground = Ground(Path(made, "site"), Path(made), options.seconds, options.seconds / 2)
         ground.site.mkdir()
         Path(made).chmod(0o755)  # a server that is run by root may look at it as somebody else
-        site.write(ground.site, site.layout())
+        site.write(ground.site, site.layout(), "fast" if options.quick else "best")
         for workload in scenarios.WORKLOADS:
             if workload.name not in options.workloads:
                 continue
-            bench = Bench(names, options.rounds, quick=options.quick, progress=bar)
+            flame = partial(flames.flame, options.results, workload.name, peers.version(flames.SERVER))
+            bench = Bench(
+                names,
+                options.rounds,
+                quick=options.quick,
+                progress=bar,
+                flame=flame if options.flame and workload.flames else None,
+            )
             bench.say(f"{workload.name}:")
             facts = results.facts(names, options.rounds, quick=options.quick)
             found = workload.run(ground, bench)
@@ -125,6 +134,7 @@ def _options() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description="The bench.")
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(NAMES)}; else all")
+    parser.add_argument("--flame", action="store_true", help="a round more, for flame graphs of Headrace")
     parser.add_argument("--quick", action="store_true", help="fewer servers, one round: five minutes")
     parser.add_argument("--rounds", type=int, help="of which the medians are taken; 3, or 1 if quick")
     parser.add_argument("--seconds", type=int, help="under load, for each turn; 4, or 2 if quick")

@@ -16,16 +16,19 @@ SHARES = {"chrome": 62, "firefox": 12, "safari": 18, "curl": 3, "bot": 5}  # of 
 IMAGES = frozenset(("png", "jpg", "svg"))
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
-SYSTEMS = {
-    "chrome": (
-        ("Windows NT 10.0; Win64; x64", '"Windows"', "?0"),
-        ("Macintosh; Intel Mac OS X 10_15_7", '"macOS"', "?0"),
-        ("Linux; Android 10; K", '"Android"', "?1"),
-        ("X11; Linux x86_64", '"Linux"', "?0"),
-    ),
-    "firefox": ("Windows NT 10.0; Win64; x64", "X11; Linux x86_64", "Macintosh; Intel Mac OS X 10.15"),
-    "safari": ("Macintosh; Intel Mac OS X 10_15_7", "iPhone; CPU iPhone OS 18_5 like Mac OS X"),
-}
+CHROME_SYSTEMS = (  # in the name, and as the client hints have it
+    ("Windows NT 10.0; Win64; x64", '"Windows"', "?0"),
+    ("Macintosh; Intel Mac OS X 10_15_7", '"macOS"', "?0"),
+    ("Linux; Android 10; K", '"Android"', "?1"),
+    ("X11; Linux x86_64", '"Linux"', "?0"),
+)
+FIREFOX_SYSTEMS = ("Windows NT 10.0; Win64; x64", "X11; Linux x86_64", "Macintosh; Intel Mac OS X 10.15")
+SAFARI_SYSTEMS = ("Macintosh; Intel Mac OS X 10_15_7", "iPhone; CPU iPhone OS 18_5 like Mac OS X")
+BOTS = (
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+    "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
+    "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)",
+)
 CHROMES, FIREFOXES, SAFARIS = range(136, 143), range(138, 146), ("17.6", "18.3", "18.5", "26.0")
 LANGUAGES = (
     ("en-US,en;q=0.9", "en-US,en;q=0.5"),  # as Chromium writes it, as Firefox does
@@ -67,8 +70,8 @@ class User:
     name: str  # User-Agent
     cookies: str
     language: int  # of LANGUAGES
-    system: int  # of SYSTEMS
-    version: int
+    system: int  # modulo how many its agent runs on
+    version: int  # likewise
 
     @property
     def keeps(self) -> bool:
@@ -100,41 +103,36 @@ def kind_of(target: str) -> str:
 
 def _user(agent: str, chance: Random) -> User:
     system, version = chance.randrange(60), chance.randrange(60)
-    name = {
-        "chrome": lambda: (
-            f"Mozilla/5.0 ({SYSTEMS['chrome'][system % 4][0]}) {WEBKIT} "
-            f"Chrome/{CHROMES[version % len(CHROMES)]}.0.0.0 Safari/537.36"
-        ),
-        "firefox": lambda: (
-            f"Mozilla/5.0 ({SYSTEMS['firefox'][system % 3]}; rv:{_firefox(version)}.0) Gecko/20100101 "
-            f"Firefox/{_firefox(version)}.0"
-        ),
-        "safari": lambda: (
-            f"Mozilla/5.0 ({SYSTEMS['safari'][system % 2]}) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-            f"Version/{SAFARIS[version % 4]} Safari/605.1.15"
-        ),
-        "curl": lambda: f"curl/8.{version % 17}.{system % 2}",
-        "bot": lambda: (
-            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
-            "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
-            "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)",
-        )[system % 3],
-    }[agent]()
     cookies = (
         f"session={chance.randbytes(16).hex()}; "
         f"_ga=GA1.1.{chance.randrange(10**9)}.{1_700_000_000 + chance.randrange(10**7)}; "
         f"consent={chance.choice(('all', 'some', 'none'))}"
     )
+    name = _name(agent, system, version)
     return User(agent, name, cookies, chance.randrange(len(LANGUAGES)), system, version)
 
 
-def _firefox(version: int) -> int:
-    return FIREFOXES[version % len(FIREFOXES)]
+def _name(agent: str, system: int, version: int) -> str:
+    """As User-Agent has it. Real ones differ in little else than this, and there are few of them."""
+    if agent == "chrome":
+        return (
+            f"Mozilla/5.0 ({CHROME_SYSTEMS[system % 4][0]}) {WEBKIT} "
+            f"Chrome/{CHROMES[version % len(CHROMES)]}.0.0.0 Safari/537.36"
+        )
+    if agent == "firefox":
+        number = FIREFOXES[version % len(FIREFOXES)]
+        return f"Mozilla/5.0 ({FIREFOX_SYSTEMS[system % 3]}; rv:{number}.0) Gecko/20100101 Firefox/{number}.0"
+    if agent == "safari":
+        return (
+            f"Mozilla/5.0 ({SAFARI_SYSTEMS[system % 2]}) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            f"Version/{SAFARIS[version % 4]} Safari/605.1.15"
+        )
+    return BOTS[system % 3] if agent == "bot" else f"curl/8.{version % 17}.{system % 2}"
 
 
 def _chrome(user: User, visit: Visit, kind: str) -> Fields:
     brand = CHROMES[user.version % len(CHROMES)]
-    _, platform, mobile = SYSTEMS["chrome"][user.system % 4]
+    _, platform, mobile = CHROME_SYSTEMS[user.system % 4]
     hints = [
         ("sec-ch-ua", f'"Chromium";v="{brand}", "Not)A;Brand";v="8", "Google Chrome";v="{brand}"'),
         ("sec-ch-ua-mobile", mobile),

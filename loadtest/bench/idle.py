@@ -19,12 +19,13 @@ from loadtest.command import DESCRIPTORS, Site
 from loadtest.judge import Answer
 from loadtest.lab.bench import Turn
 from loadtest.lab.findings import Cell, Column, ratio
+from loadtest.lab.footprint import footprint
 
 CONNECTIONS, QUICK_CONNECTIONS = 10_000, 2_000
 COLUMNS = (
     Column("kib_per_connection", "KiB of the process per idle connection"),
-    Column("pss_before_mb", "PSS before, MB"),
-    Column("pss_with_mb", "PSS with them, MB"),
+    Column("pss_before", "PSS before, MiB"),
+    Column("pss_with", "PSS with them, MiB"),
     Column("alone", "same alone, CPU µs per request"),
     Column("beside", "same beside them"),
     Column("effect", "ratio"),
@@ -54,15 +55,15 @@ def measure(ground: Ground, turn: Turn[Crowd]) -> Cell:
         # What a loaded server has once taken is not the idle ones' doing.
         wrk.run(server.port, orders, ground.warm_seconds)
         alone, _ = under_load(server, orders, ground.seconds)
-        before = server.pss_bytes()
+        before = footprint(server).pss
         with held(server.port, head, turn.case.connections) as idle:
-            with_them = server.pss_bytes()
+            with_them = footprint(server).pss
             beside, state = under_load(server, orders, ground.seconds)
             still_open = len(idle) - sum(map(_has_ended, idle))
     figures = {
-        "kib_per_connection": (with_them - before) / turn.case.connections / 1024,
-        "pss_before_mb": before / 1e6,
-        "pss_with_mb": with_them / 1e6,
+        "kib_per_connection": (with_them - before) / turn.case.connections * 1024,
+        "pss_before": before,
+        "pss_with": with_them,
         "alone": alone["cpu_per_request"],
         "beside": beside["cpu_per_request"],
         "effect": ratio(beside["cpu_per_request"], alone["cpu_per_request"]),

@@ -13,6 +13,7 @@ from loadtest.bench.workloads import Case
 from loadtest.command import Site
 from loadtest.lab.bench import Turn, per_gb
 from loadtest.lab.findings import Cell, Column
+from loadtest.lab.flames import recorded
 from loadtest.servers import Server
 
 COLUMNS = (
@@ -53,7 +54,8 @@ def measure(ground: Ground, turn: Turn[Case]) -> Cell:
             lines = lines_in(log)
             # Some that were under way in the end were not counted.
             first = warm.requests + 100 * case.connections
-            figures, state = under_load(server, orders, ground.seconds, first)
+            with recorded(server, turn.flame):
+                figures, state = under_load(server, orders, ground.seconds, first)
             requests = figures["requests"]
         if log is not None and requests:
             # The server has ended: all lines that it ever writes are there.

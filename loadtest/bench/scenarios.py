@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 from loadtest import peers
 from loadtest.bench import idle, start, targets, workloads
 from loadtest.bench.measure import COLUMNS, Ground, in_brief, measure
 from loadtest.bench.targets import LOGGED, NOT_LOGGED
 from loadtest.bench.workloads import CLOSING, Case
-from loadtest.lab.bench import Bench, Turn
+from loadtest.lab.bench import Bench
 from loadtest.lab.findings import Cell, Column, Findings, Plot, middle
 
 WITH_SIDECARS = ("nginx-gzip", "caddy-precompressed")  # only where there is something in it for them
@@ -30,7 +29,6 @@ OF_BROWSERS = (
 )
 PLOTS = (Plot("bars", "cpu_per_request", "CPU of the server", "µs per request"),)
 PER_GB = (Plot("bars", "cpu_per_gb", "CPU of the server", "ms per GB"),)
-A_CASE = TypeVar("A_CASE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +44,18 @@ class Workload:
     suits: Callable[[str], bool] = lambda server: server not in WITH_SIDECARS
     special: Callable[[Ground, Bench, Sequence[str]], list[Cell]] | None = None  # in place of the cases
 
+    @property
+    def flames(self) -> bool:
+        """Whether the server is busy all the time in it, so that a graph of it says something."""
+        return not self.special
+
     def run(self, ground: Ground, bench: Bench) -> Findings:
         names = [name for name in bench.names if self.suits(name)]
         left_out = [name for name in bench.names if name not in names]
         if self.special:
             cells = self.special(ground, bench, names)
         else:
-            cells = turns(bench, self.cases, names, partial(measure, ground))
+            cells = bench.measure(self.cases, partial(measure, ground), in_brief, names)
         return Findings(
             columns=self.columns,
             cells=cells,
@@ -74,28 +77,17 @@ class Workload:
         return notes
 
 
-def turns(
-    bench: Bench, cases: Sequence[A_CASE], names: Sequence[str], one: Callable[[Turn[A_CASE]], Cell]
-) -> list[Cell]:
-    cells = []
-    for turn in bench.turns(cases, names):
-        with bench.forgiving(turn):
-            cells.append(one(turn))
-            bench.say(in_brief(cells[-1]))
-    return cells
-
-
 def _keeps_open(server: str) -> bool:
     return server not in (*WITH_SIDECARS, *CLOSING)
 
 
 def _idle(ground: Ground, bench: Bench, names: Sequence[str]) -> list[Cell]:
     crowd = idle.Crowd(idle.QUICK_CONNECTIONS if bench.quick else idle.CONNECTIONS)
-    return turns(bench, [crowd], names, partial(idle.measure, ground))
+    return bench.measure([crowd], partial(idle.measure, ground), in_brief, names)
 
 
 def _start(ground: Ground, bench: Bench, names: Sequence[str]) -> list[Cell]:
-    return turns(bench, ["start"], names, partial(start.measure, ground))
+    return bench.measure(["start"], partial(start.measure, ground), in_brief, names)
 
 
 BROWSERS = Case("browsers", workloads.browsers)

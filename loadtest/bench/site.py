@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from loadtest.corpus import MODIFIED
+from loadtest.peers import headrace_path
 
 SEED = 6
 KIB = 1024
@@ -59,14 +60,17 @@ def layout(seed: int = SEED) -> Layout:
     return Layout(made, sizes)
 
 
-def write(root: Path, site: Layout) -> None:
-    """The site, the page, and the large files, all of long ago, and sidecars beside what is worth it."""
+def write(root: Path, site: Layout, level: str = "best") -> None:
+    """The site, the page, and the large files, all of long ago, and sidecars beside what is worth it.
+
+    `level` is that of `headrace compress`: best or fast.
+    """
     chance = Random(SEED)
     words = [chance.randbytes(chance.randint(1, 5)).hex() for _ in range(3000)]
     for target, size in site.sizes.items():
         text = target.rpartition(".")[2] not in INCOMPRESSIBLE
         _write(root, target, _prose(chance, words, size) if text else chance.randbytes(size))
-    _compress(root)
+    _compress(root, level)
     # Not with sidecars: whoever asks for these is to get the same from everybody.
     _write(root, PAGE, _prose(chance, words, PAGE_BYTES))
     for target, size in LARGE.items():
@@ -94,11 +98,10 @@ def _write(root: Path, target: str, content: bytes) -> None:
     os.utime(path, (MODIFIED, MODIFIED))
 
 
-def _compress(root: Path) -> None:
+def _compress(root: Path, level: str) -> None:
     """By our own command, in the codings that it can."""
-    from loadtest.peers import headrace_path
-
-    subprocess.run([str(headrace_path()), "compress", "--quiet", str(root)], check=False, timeout=300)
+    command = [str(headrace_path()), "compress", "--quiet", "--level", level, str(root)]
+    subprocess.run(command, check=False, timeout=300)
 
 
 def codings_in(root: Path) -> list[str]:

@@ -12,6 +12,8 @@ from loadtest.bench.workloads import plain
 from loadtest.command import Site
 from loadtest.lab.bench import Turn
 from loadtest.lab.findings import Cell, Column
+from loadtest.lab.footprint import footprint
+from loadtest.lab.ground import MIB
 from loadtest.servers import Server
 
 NO_ARENA = "1M"  # so little of Headrace's own memory that what is left is the worker's
@@ -30,7 +32,7 @@ def measure(ground: Ground, turn: Turn[str]) -> Cell:
         time.sleep(REST_SECONDS)
         figures = {
             "start_cpu": cpu * 1e3,
-            "pss_mb": server.pss_bytes() / 1e6,
+            "pss_mb": footprint(server).pss * MIB / 1e6,
             "processes": float(len(server.pids)),
         }
         state = server.state()

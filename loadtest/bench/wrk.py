@@ -64,7 +64,10 @@ def run(port: int, orders: Orders, seconds: float, first: int = 0) -> Load:
         *("--timeout", f"{PATIENCE_SECONDS}s", "-s", str(SCRIPT), f"http://127.0.0.1:{port}/"),
         *("--", str(orders.heads), str(first)),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed("wrk has not ended") from None
     return parse(done.stdout, done.stderr)
 
 

@@ -12,6 +12,7 @@ Rule 4: loads are in Python and throw bytes away in the kernel (MSG_TRUNC); what
 Rule 5: a scenario's results are written when it ends, and the report is made of all that are there.
 Rule 6: groups, mounts, loop devices and processes are gone at the end, also after Ctrl-C or SIGTERM.
 
-`bench` is what every scenario is given, `findings` what it gives back; `clients` and `stuck` are the loads,
-`ground` the disks and limits, `results`, `report` and `plots` what is left in loadtest/results/lab.
+`plan` says which scenarios and servers, `bench` is what every scenario is given, `findings` what it gives
+back; `clients`, `readers` and `stuck` are the loads, `ground` the disks and limits, `footprint` what is in
+memory; `results`, `report`, `plots` and `flames` make what is left in loadtest/results/lab.
 """

@@ -1,6 +1,6 @@
 """The command: which scenarios, which servers, how often; and what is missing for them.
 
-python -m loadtest.lab [SCENARIO ...] [--quick] [--rounds N] [--servers NAME ...]
+python -m loadtest.lab [SCENARIO ...] [--quick] [--flame] [--rounds N] [--servers NAME ...]
 """
 
 from __future__ import annotations
@@ -9,32 +9,20 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from loadtest import disks, memory, peers
+from loadtest.lab import flames
+from loadtest.lab.plan import NAMES, Part, available, duration, plan
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-NAMES = (
-    "frozen",
-    "slow",
-    "cold",
-    "hot",
-    "scan",
-    "crowd",
-    "slow-readers",
-    "single",
-    "two-disks",
-    "filesystems",
-    "workers",
-)
 INTERRUPTED = 130  # as a shell says it of SIGINT
-QUICK_SERVERS = ("headrace", "headrace-sendfile", "nginx-sendfile", "nginx-threads")
-ONLY_OF_BACKENDS = ("headrace-sendfile",)  # in the quick form, unless asked for
 
 
 def main() -> None:
     options = _options()
-    if reason := missing():
+    if reason := missing(flame=options.flame):
         sys.exit(f"lab: {reason}")
     try:
         _run(options)
@@ -43,30 +31,41 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
-def missing() -> str | None:
-    """Why there can be no laboratory here, in a sentence; or None."""
+def missing(*, flame: bool = False) -> str | None:
+    """Why there can be no laboratory here, or no flame graphs in it, in a sentence; or None."""
     absent = [name for name in ("rich", "matplotlib") if importlib.util.find_spec(name) is None]
     if absent:
         return f"{' and '.join(absent)} not installed (make lab, or pip install 'headrace[lab]')"
-    return disks.missing() or memory.missing() or peers.missing("headrace")
+    return (
+        disks.missing()
+        or memory.missing()
+        or peers.missing("headrace")
+        or (flames.missing() if flame else None)
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
     from loadtest.lab import plots, report, results  # now that we know that they can be had
-    from loadtest.lab.bench import Bench, Scenario, progress
+    from loadtest.lab.bench import Bench, progress
     from loadtest.lab.ground import fio_missing
 
+    parts = available(plan(options.scenarios, options.servers, quick=options.quick), _leave_out)
+    if reason := fio_missing():
+        _leave_out(reason)
+    _say_how_long(parts, options)
     with progress() as bar:
-        names = _available(options.servers)
-        if reason := fio_missing():
-            print(f"lab: left out: {reason}", file=sys.stderr)
-        for name in options.scenarios:
-            scenario: Scenario = importlib.import_module(f"loadtest.lab.{name.replace('-', '_')}").SCENARIO
-            hasty = options.hasty and not scenario.of_backends
-            chosen = [one for one in names if not (hasty and one in ONLY_OF_BACKENDS)]
-            bench = Bench(chosen, options.rounds, quick=options.quick, progress=bar)
+        for scenario, names in ((part.scenario, part.names) for part in parts):
+            name = scenario.name
+            flame = partial(flames.flame, options.results, name, peers.version(flames.SERVER))
+            bench = Bench(
+                names,
+                options.rounds,
+                quick=options.quick,
+                progress=bar,
+                flame=flame if options.flame and scenario.flames else None,
+            )
             bench.say(f"{name}:")
-            facts = results.facts(chosen, options.rounds, quick=options.quick)
+            facts = results.facts(names, options.rounds, quick=options.quick)
             found = scenario.run(bench)
             facts["failures"] = bench.failures
             facts["seconds"] = bench.seconds
@@ -80,12 +79,17 @@ def _run(options: argparse.Namespace) -> None:
             bench.done()
 
 
-def _available(names: Sequence[str]) -> list[str]:
-    reasons = {name: peers.missing(name) for name in names}
-    for name, reason in reasons.items():
-        if reason:
-            print(f"lab: left out: {name}: {reason}", file=sys.stderr)
-    return [name for name, reason in reasons.items() if reason is None]
+def _leave_out(reason: str) -> None:
+    print(f"lab: left out: {reason}", file=sys.stderr)
+
+
+def _say_how_long(parts: Sequence[Part], options: argparse.Namespace) -> None:
+    each = {
+        part.scenario.name: part.seconds(options.rounds, quick=options.quick, flame=options.flame)
+        for part in parts
+    }
+    listed = ", ".join(f"{name} {duration(seconds)}" for name, seconds in each.items())
+    print(f"lab: about {duration(sum(each.values()))}: {listed}", file=sys.stderr)
 
 
 def _options() -> argparse.Namespace:
@@ -94,14 +98,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="under five minutes: fewer servers and cells")
     parser.add_argument("--rounds", type=int, help="of which the medians are taken; 3, or 1 if quick")
     parser.add_argument("--servers", nargs="+", choices=peers.NAMES, metavar="NAME", help=f"of {peers.NAMES}")
+    parser.add_argument("--flame", action="store_true", help="a round more, for flame graphs of Headrace")
     parser.add_argument("--results", type=Path, help="where to; results/lab, or results/lab-quick if quick")
     options = parser.parse_args()
     if unknown := set(options.scenarios) - set(NAMES):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     options.scenarios = options.scenarios or NAMES
     options.rounds = options.rounds or (1 if options.quick else 3)
-    options.hasty = options.quick and not options.servers
-    options.servers = options.servers or (QUICK_SERVERS if options.quick else peers.NAMES)
     options.results = options.results or RESULTS / ("lab-quick" if options.quick else "lab")
     return options
 

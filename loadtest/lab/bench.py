@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loadtest import disks, servers
-from loadtest.lab.findings import Findings
+from loadtest.lab import flames
+from loadtest.lab.findings import Cell, Findings, Trace
+from loadtest.lab.flames import Flame
 
 SERVER_CORE = 0
 FAILURES = (servers.NotStarted, RuntimeError, OSError, disks.NotFrozen)  # of one server; others go on
@@ -28,6 +30,19 @@ class Turn(Generic[Case]):
     round: int
     case: Case
     server: str
+    flame: Flame | None = None  # to be recorded, in a turn whose cell does not count
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """About how long it takes on a machine that does nothing else, in seconds."""
+
+    set_up: float
+    turn: float  # of one server in all cases, once
+
+
+def everybody(name: str) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +53,73 @@ class Scenario:
     title: str
     asks: str  # what is measured, in a few sentences
     run: Callable[[Bench], Findings]
-    of_backends: bool = False  # a target compares ours with each other, so the quick form has them too
+    full: Pace
+    quick: Pace
+    flames: bool = False  # one server is busy all the time in it, so that a graph of it says something
+    takes_part: Callable[[str], bool] = everybody  # a server of this name
+    with_backends: Sequence[str] = ()  # ours, which it compares with each other: the quick form has them too
 
 
 class Bench:
     """The measurements of one run."""
 
-    def __init__(self, names: Sequence[str], rounds: int, *, quick: bool, progress: Progress) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        rounds: int,
+        *,
+        quick: bool,
+        progress: Progress,
+        flame: Callable[[object], Flame] | None = None,
+    ) -> None:
+        """`flame`, of a case, says what graph is to be made of it in a round more; None if none is."""
         self.names = names
         self.rounds = rounds
         self.quick = quick
         self.failures: list[str] = []
+        self._flame = flame
         self._progress = progress
         self._started = time.monotonic()
         self._task = progress.add_task("", total=None)
 
-    def turns(self, cases: Sequence[Case], names: Sequence[str] | None = None) -> Iterator[Turn[Case]]:
+    def measure(
+        self,
+        cases: Sequence[Case],
+        one: Callable[[Turn[Case]], Cell],
+        in_brief: Callable[[Cell], str],
+        names: Sequence[str] | None = None,
+    ) -> list[Cell]:
+        """A cell of every turn that has not failed, and a line about each as it comes."""
+        cells = []
+        for turn in self._turns(cases, self.names if names is None else names):
+            with self._forgiving(turn):
+                cells.append(one(turn))
+                self.say(in_brief(cells[-1]))
+        for turn in self._flame_turns(cases):
+            with self._forgiving(turn):
+                one(turn)
+        return cells
+
+    def _turns(self, cases: Sequence[Case], names: Sequence[str]) -> Iterator[Turn[Case]]:
         """All servers in turn in each case, and all cases in each round."""
-        among = [name for name in self.names if names is None or name in names]
-        self._progress.reset(self._task, total=self.rounds * len(cases) * len(among))
+        self._progress.reset(self._task, total=self.rounds * len(cases) * len(names))
         for number in range(1, self.rounds + 1):
             for case in cases:
-                for name in among:
+                for name in names:
                     self.doing(f"round {number}, {case}, {name}")
                     yield Turn(number, case, name)
                     self._progress.advance(self._task)
 
+    def _flame_turns(self, cases: Sequence[Case]) -> Iterator[Turn[Case]]:
+        if self._flame is not None and flames.SERVER in self.names:
+            self._progress.reset(self._task, total=len(cases))
+            for case in cases:
+                self.doing(f"flame graph, {case}")
+                yield Turn(self.rounds + 1, case, flames.SERVER, self._flame(case))
+                self._progress.advance(self._task)
+
     @contextmanager
-    def forgiving(self, turn: Turn[Case]) -> Iterator[None]:
+    def _forgiving(self, turn: Turn[Case]) -> Iterator[None]:
         """A server that fails is not paid for by the others; that it failed is in the report."""
         try:
             yield
@@ -87,10 +141,6 @@ class Bench:
 
     def say(self, line: str) -> None:
         self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def of_kinds(self, *kinds: str) -> list[str]:
-        """Those of the servers whose kind is one of these."""
-        return [name for name in self.names if name.partition("-")[0] in kinds]
 
 
 @contextmanager
@@ -147,7 +197,7 @@ def per_gb(cpu_seconds: float, size: int) -> float | None:
     return cpu_seconds * 1e3 / (size / 1e9) if size else None
 
 
-def first_round(turn: Turn[Case], traces: Mapping[str, Sequence]) -> Mapping[str, Sequence]:  # type: ignore[type-arg]
+def first_round(turn: Turn[Case], traces: Mapping[str, Trace]) -> Mapping[str, Trace]:
     return traces if turn.round == 1 else {}
 
 

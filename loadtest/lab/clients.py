@@ -13,7 +13,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from ctypes import c_uint64
+from ctypes import Array, c_uint64
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import RawArray
@@ -104,7 +104,7 @@ def fetch(order: Order) -> Report:
         return clients.report()
 
 
-def _serve(order: Order, received: Sequence[int], report: Connection) -> None:
+def _serve(order: Order, received: Array[c_uint64], report: Connection) -> None:
     settle_on_core(realtime=False)
     report.send(_Fleet(order, received).run())
 
@@ -125,7 +125,7 @@ class _Client:
 class _Fleet:
     """An epoll loop over all clients."""
 
-    def __init__(self, order: Order, received: Sequence[int]) -> None:
+    def __init__(self, order: Order, received: Array[c_uint64]) -> None:
         self._order = order
         self._received = received
         self._epoll = select.epoll()
@@ -209,7 +209,7 @@ class _Fleet:
             return
         except OSError:
             size, complete = 0, False
-        self._received[0] += size  # type: ignore[index]
+        self._received[0] += size
         if complete:
             self._completed += 1
             now = time.monotonic()

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loadtest import disks, memory
-from loadtest.lab.bench import Bench, Scenario
-from loadtest.lab.findings import Cell, Findings, Plot, Target, at_least, best, middle, peers_in, ratio
-from loadtest.lab.ground import MIB, fio_missing, megabytes_for
-from loadtest.lab.throughput import COLUMNS, Kind, in_brief, kinds, measure, measure_fio
+from loadtest import memory
+from loadtest.lab.bench import Bench, Pace, Scenario, Turn
+from loadtest.lab.findings import (
+    Cell,
+    Column,
+    Findings,
+    Plot,
+    Target,
+    at_least,
+    best,
+    middle,
+    peers_in,
+    ratio,
+)
+from loadtest.lab.ground import FIO, MIB, fio_and, fio_missing
+from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, kinds, measure, measure_fio, written
 
 MEMORY_MIB = 192  # of a server's group, its page cache included
 TIMES_MEMORY = 10
+BLOCK_BACKENDS = ("linux-aio", "posix-aio", "threads")
 SECONDS = 20.0  # after which a slow server's turn is over
 
 
@@ -19,34 +31,21 @@ def run(bench: Bench) -> Findings:
     times = 2 if bench.quick else TIMES_MEMORY
     seconds = 3.0 if bench.quick else SECONDS
     sets = kinds(times * MEMORY_MIB * MIB)
-    cells: list[Cell] = []
-    room = megabytes_for(*([kind.size] * kind.files for kind in sets))
-    with disks.OwnDisk(room) as disk, memory.group(MEMORY_MIB * MIB) as group:
-        targets: dict[Kind, list[str]] = {}
-        bench.doing(f"writing {room:,} MiB")
-        disk.populate(lambda root: targets.update({kind: kind.write(root) for kind in sets}))
+    with written(bench, sets) as (disk, targets), memory.group(MEMORY_MIB * MIB) as group:
         if not fio_missing():
             # Unmeasured, and before everybody: what a host keeps of a virtual disk is then the same for all.
             for kind in sets:
                 measure_fio(disk, kind, 0, SECONDS)
-        for turn in bench.turns(sets):
-            if turn.server == bench.names[0] and not fio_missing():
-                cells.append(measure_fio(disk, turn.case, turn.round, seconds))
-            with bench.forgiving(turn):
-                cells.append(
-                    measure(
-                        disk,
-                        turn,
-                        targets[turn.case],
-                        enter=group.enter,
-                        memory="0",
-                        seconds=seconds,
-                        warm=False,
-                    )
-                )
-                bench.say(in_brief(cells[-1]))
+        rules = Rules(seconds, memory="0", enter=group.enter)
+
+        def one(turn: Turn[Kind]) -> Cell:
+            if turn.server == FIO:
+                return measure_fio(disk, turn.case, turn.round, seconds)
+            return measure(disk, turn, targets[turn.case], rules)
+
+        cells = bench.measure(sets, one, in_brief, fio_and(bench.names))
     return Findings(
-        columns=COLUMNS,
+        columns=(*COLUMNS, Column("cpu_us_per_block", "CPU µs per 256 KiB")),
         cells=cells,
         targets=[*_targets(cells, sets)],
         plots=[
@@ -57,14 +56,25 @@ def run(bench: Bench) -> Findings:
             f"Each set is {times} times the memory of the server's group, {MEMORY_MIB} MiB; Headrace takes "
             "its default of that, a quarter. Each file is asked for once; a server's turn ends after "
             f"{seconds:g} s. The disk is a loop device with direct I/O in a file on the machine's own.",
+            *_cost_of_a_block(cells, str(sets[-1])),
         ],
     )
+
+
+def _cost_of_a_block(cells: Sequence[Cell], case: str) -> Iterator[str]:
+    """Of our backends, by name: what `auto` chooses on this disk is linux-aio."""
+    spent = {name: middle(cells, f"headrace-{name}", case, "cpu_us_per_block") for name in BLOCK_BACKENDS}
+    if known := [f"{cost:.0f} µs with {name}" for name, cost in spent.items() if cost is not None]:
+        yield (
+            f"The CPU that a cold block of 256 KiB costs Headrace, to read and to send, {case}: "
+            f"{', '.join(known)}. What the kernel does in threads of its own is in nobody's figure."
+        )
 
 
 def _targets(cells: Sequence[Cell], sets: Sequence[Kind]) -> Iterator[Target]:
     for case in map(str, sets):
         ours, plain = (middle(cells, one, case, "mb_per_second") for one in ("headrace", "headrace-sendfile"))
-        disk = middle(cells, "fio O_DIRECT", case, "mb_per_second")
+        disk = middle(cells, FIO, case, "mb_per_second")
         peer = best(cells, peers_in(cells), case, "mb_per_second")
         yield at_least(f"{case}: at least 1.8x our own sendfile", ratio(ours, plain), 1.8)
         wanted = min((one for one in (peer and 1.3 * peer, disk and 0.95 * disk) if one), default=None)
@@ -80,5 +90,8 @@ SCENARIO = Scenario(
     "the memory that a control group allows. fio reads the same files with O_DIRECT (a file, or 1 MiB, at "
     "once; 32 at a time).",
     run,
-    of_backends=True,
+    flames=True,
+    full=Pace(set_up=30, turn=30),
+    quick=Pace(set_up=10, turn=5),
+    with_backends=("headrace-sendfile", *(f"headrace-{name}" for name in BLOCK_BACKENDS)),
 )

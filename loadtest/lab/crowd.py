@@ -8,9 +8,10 @@ from pathlib import Path
 
 from loadtest import disks, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, per_gb
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_most, middle, percentile
+from loadtest.lab.flames import recorded
 
 FILE_BYTES = 64 * ground.MB
 READS_PER_SECOND, BYTES_PER_SECOND = 3000, 125 * ground.MB
@@ -27,7 +28,6 @@ class Crowd:
 
 def run(bench: Bench) -> Findings:
     crowd = Crowd(150 if bench.quick else 1000)
-    cells: list[Cell] = []
     targets: list[str] = []
 
     def write(root: Path) -> None:
@@ -35,15 +35,7 @@ def run(bench: Bench) -> Findings:
 
     with disks.SlowDisk(ground.megabytes_for([FILE_BYTES])) as disk:
         disk.populate(write)
-        for turn in bench.turns([crowd]):
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, turn, targets))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} read {found['reads_per_block']:.2f} times; {found['completed']:.0f} "
-                    "have it "
-                    f"after {found['seconds']:.1f} s"
-                )
+        cells = bench.measure([crowd], lambda turn: _measure(disk, turn, targets), _in_brief)
     return Findings(
         columns=[
             Column("reads_per_block", "bytes read / 64 MB"),
@@ -82,7 +74,8 @@ def _measure(disk: disks.SlowDisk, turn: Turn[Crowd], targets: Sequence[str]) ->
             connect_seconds=1.0,
             most_seconds=MOST_SECONDS,
         )
-        report = fetch(order)
+        with recorded(server, turn.flame):
+            report = fetch(order)
         span = meter.span()
         disk.unlimit()
         state = server.state()
@@ -100,6 +93,14 @@ def _measure(disk: disks.SlowDisk, turn: Turn[Crowd], targets: Sequence[str]) ->
     return Cell(turn.server, str(turn.case), turn.round, figures, state=state)
 
 
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    return (
+        f"{cell.server:18} read {found['reads_per_block']:.2f} times; {found['completed']:.0f} have it "
+        f"after {found['seconds']:.1f} s"
+    )
+
+
 def _targets(cells: Sequence[Cell], case: str) -> Iterator[Target]:
     reads = middle(cells, "headrace", case, "reads_per_block")
     yield at_most("each block is read at most 1.05 times on average", reads, 1.05)
@@ -110,4 +111,7 @@ SCENARIO = Scenario(
     "A flash crowd",
     "1,000 clients (150 in the quick form) ask for one cold file of 64 MB within a second.",
     run,
+    flames=True,
+    full=Pace(set_up=5, turn=22),
+    quick=Pace(set_up=2, turn=4),
 )

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import disks, loops
-from loadtest.lab.bench import Bench, Scenario
-from loadtest.lab.findings import Cell, Findings, Plot
+from loadtest.lab.bench import Bench, Pace, Scenario
+from loadtest.lab.findings import Findings, Plot
 from loadtest.lab.ground import MB, megabytes_for
-from loadtest.lab.throughput import COLUMNS, Kind, in_brief, measure
+from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, measure
 
 KINDS = ("ext4", "xfs", "overlay", "btrfs")
 FILE_BYTES = 10 * MB
@@ -47,7 +47,6 @@ def run(bench: Bench) -> Findings:
     files = QUICK_FILES if bench.quick else FILES
     sizes = [FILE_BYTES] * files
     kind = Kind(FILE_BYTES, files, 1 << 20)
-    cells: list[Cell] = []
     notes = [f"{files} files of 10 MB, each fetched once; on overlayfs from the upper layer, on ext4."]
     with ExitStack() as stack:
         volumes = []
@@ -61,21 +60,12 @@ def run(bench: Bench) -> Findings:
             volumes.append(_Volume(name, path, kind.write(path)))
         bench.doing("waiting until the files are no longer young")
         time.sleep(YOUTH_SECONDS)
-        for turn in bench.turns(volumes, ["headrace"]):
-            volume = turn.case
-            with bench.forgiving(turn):
-                cells.append(
-                    measure(
-                        volume,
-                        turn,
-                        volume.targets,
-                        enter=None,
-                        memory="128M",
-                        seconds=SECONDS,
-                        warm=False,
-                    )
-                )
-                bench.say(in_brief(cells[-1]))
+        rules = Rules(SECONDS, "128M")
+        cells = bench.measure(
+            volumes,
+            lambda turn: measure(turn.case, turn, turn.case.targets, rules),
+            in_brief,
+        )
     return Findings(
         columns=COLUMNS,
         cells=cells,
@@ -91,4 +81,7 @@ SCENARIO = Scenario(
     "machine's own "
     "disk.",
     run,
+    full=Pace(set_up=60, turn=15),
+    quick=Pace(set_up=36, turn=4),
+    takes_part=lambda name: name == "headrace",
 )

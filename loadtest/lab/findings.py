@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
+from typing import Any
 
 Trace = Sequence[Sequence[float]]  # pairs, whose meaning is the plot's
 
@@ -63,7 +64,7 @@ class Findings:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, list[dict]]) -> Findings:  # type: ignore[type-arg]
+    def from_json(cls, value: Mapping[str, Any]) -> Findings:
         return cls(
             columns=[Column(**one) for one in value["columns"]],
             cells=[Cell(**one) for one in value["cells"]],
@@ -98,13 +99,11 @@ def ratio(figure: float | None, to: float | None) -> float | None:
 
 
 def at_least(text: str, figure: float | None, wanted: float | None) -> Target:
-    known = figure is not None and wanted is not None
-    return Target(text, figure, figure >= wanted if known else None)  # type: ignore[operator]
+    return Target(text, figure, None if figure is None or wanted is None else figure >= wanted)
 
 
 def at_most(text: str, figure: float | None, wanted: float | None) -> Target:
-    known = figure is not None and wanted is not None
-    return Target(text, figure, figure <= wanted if known else None)  # type: ignore[operator]
+    return Target(text, figure, None if figure is None or wanted is None else figure <= wanted)
 
 
 def best(cells: Sequence[Cell], servers: Iterable[str], case: str, figure: str) -> float | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from loadtest import disks, peers, servers
 from loadtest.judge import ask_page
-from loadtest.lab.bench import Bench, Scenario, Turn, first_round
+from loadtest.lab.bench import Bench, Pace, Scenario, Turn, first_round
 from loadtest.lab.clients import FORK
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, middle
 from loadtest.lab.ground import MIB, at, megabytes_for, page_held, write_files, write_page
@@ -46,15 +46,12 @@ def run(bench: Bench) -> Findings:
     freezes = [Freeze(False)] if bench.quick else [Freeze(False), Freeze(True)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (peers.DESCRIPTORS, peers.DESCRIPTORS))
     sizes = [FILE_BYTES] * crowds[-1]
-    cells: list[Cell] = []
     with disks.FrozenDisk(megabytes_for(sizes)) as disk:
         bench.doing(f"writing {len(sizes):,} files")
         targets: list[str] = []
         disk.populate(lambda root: targets.extend(_write(root, sizes)))
-        for turn in bench.turns(freezes):
-            with bench.forgiving(turn):
-                cells.append(_try(disk, turn, targets, crowds, hold=2.0 if bench.quick else 15.0))
-                bench.say(_in_brief(cells[-1]))
+        hold = 2.0 if bench.quick else 15.0
+        cells = bench.measure(freezes, lambda turn: _try(disk, turn, targets, crowds, hold), _in_brief)
     return Findings(
         columns=[
             Column("unanswered_from", "page no longer answered from", worst=True),
@@ -185,4 +182,6 @@ SCENARIO = Scenario(
     "ext4 on a loop device in an ext4 on a throttled loop device. It is cold with names and inodes, or these "
     "are in memory and the data is not.",
     run,
+    full=Pace(set_up=60, turn=100),
+    quick=Pace(set_up=6, turn=5),
 )

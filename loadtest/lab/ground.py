@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from loadtest.judge import PAGE
 PAGE_BYTES = 1024
 FILES_PER_FOLDER = 100
 FIO_GATE = 'echo $$ > "$1" && shift && exec "$@"'
+FIO = "fio O_DIRECT"  # takes its turns like a server
 KB, MB = 1000, 1_000_000  # of files; limits of memory are in MiB
 MIB = 1 << 20
 
@@ -65,17 +66,6 @@ def page_held(root: Path) -> Iterator[None]:
         yield
 
 
-def enters(*groups: Callable[[int], object] | None) -> Callable[[int], None]:
-    """To enter several groups at once."""
-
-    def enter(pid: int) -> None:
-        for group in groups:
-            if group is not None:
-                group(pid)
-
-    return enter
-
-
 @contextmanager
 def page_in_shared_memory() -> Iterator[Path]:
     """A root with the page alone, on no disk at all."""
@@ -88,6 +78,11 @@ def page_in_shared_memory() -> Iterator[Path]:
 
 def fio_missing() -> str | None:
     return None if shutil.which("fio") else "fio is not installed (apt-get install fio)"
+
+
+def fio_and(names: Sequence[str]) -> list[str]:
+    """The servers, and before them fio, if it can be had."""
+    return [*names] if fio_missing() else [FIO, *names]
 
 
 def fio(where: Path, *, block: int, depth: int, seconds: float, procs: Path | None = None) -> float:

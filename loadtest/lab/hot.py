@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loadtest import disks
-from loadtest.lab.bench import Bench, Scenario
+from loadtest.lab.bench import Bench, Pace, Scenario
 from loadtest.lab.findings import Cell, Findings, Plot, Target, at_least, at_most, best, middle, ratio
-from loadtest.lab.ground import MB, megabytes_for
-from loadtest.lab.throughput import COLUMNS, Kind, in_brief, kinds, measure
+from loadtest.lab.ground import MB
+from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, kinds, measure, written
 
 SET_BYTES = 64 * MB
 MEMORY = "256M"  # of Headrace's own
@@ -18,24 +17,9 @@ SECONDS, QUICK_SECONDS = 6.0, 1.5
 def run(bench: Bench) -> Findings:
     sets = kinds(SET_BYTES)
     seconds = QUICK_SECONDS if bench.quick else SECONDS
-    cells: list[Cell] = []
-    with disks.OwnDisk(megabytes_for(*([kind.size] * kind.files for kind in sets))) as disk:
-        targets: dict[Kind, list[str]] = {}
-        disk.populate(lambda root: targets.update({kind: kind.write(root) for kind in sets}))
-        for turn in bench.turns(sets):
-            with bench.forgiving(turn):
-                cells.append(
-                    measure(
-                        disk,
-                        turn,
-                        targets[turn.case],
-                        enter=None,
-                        memory=MEMORY,
-                        seconds=seconds,
-                        warm=True,
-                    )
-                )
-                bench.say(in_brief(cells[-1]))
+    rules = Rules(seconds, MEMORY, warm=True)
+    with written(bench, sets) as (disk, targets):
+        cells = bench.measure(sets, lambda turn: measure(disk, turn, targets[turn.case], rules), in_brief)
     return Findings(
         columns=COLUMNS,
         cells=cells,
@@ -67,5 +51,8 @@ SCENARIO = Scenario(
     "The same sizes, in memory (lighttpd 2007)",
     "100 clients fetch files of 100 kB and of 10 MB, again and again, from sets that fit into memory.",
     run,
-    of_backends=True,
+    flames=True,
+    full=Pace(set_up=3, turn=15),
+    quick=Pace(set_up=3, turn=4),
+    with_backends=("headrace-sendfile",),
 )

@@ -22,11 +22,11 @@ HEAD = (
 
 def write(directory: Path, results: Sequence[Result], head: str = HEAD) -> Path:
     path = directory / "README.md"
-    path.write_text("\n\n".join([head, *(_section(result) for result in results)]) + "\n")
+    path.write_text("\n\n".join([head, *(_section(directory, result) for result in results)]) + "\n")
     return path
 
 
-def _section(result: Result) -> str:
+def _section(directory: Path, result: Result) -> str:
     found = result.findings
     parts = [f"## {result.scenario}: {result.title}", result.asks, _circumstances(result.facts)]
     parts += [table(found), *(f"*{note}*" for note in found.notes)]
@@ -36,6 +36,11 @@ def _section(result: Result) -> str:
     if found.targets:
         parts.append("\n".join(_targets(found.targets)))
     parts += [f"![{plot.heading}]({file_name(result.scenario, plot)}.png)" for plot in found.plots]
+    if flames := sorted(directory.glob(f"{result.scenario}-flame-*.svg")):
+        links = (f"[{path.stem.partition('-flame-')[2]}]({path.name})" for path in flames)
+        parts.append(
+            f"Flame graphs of `headrace`, each of a round that is not in the figures: {', '.join(links)}."
+        )
     return "\n\n".join(parts)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from loadtest import disks, memory, servers
 from loadtest.judge import Sample, Timetable, ask_by_timetable
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, closing, first_round
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, closing, first_round
 from loadtest.lab.clients import FORK, Clients, Order, fetch
 from loadtest.lab.findings import (
     Cell,
@@ -81,7 +81,6 @@ def run(bench: Bench) -> Findings:
     size = QUICK if bench.quick else FULL
     sizes = (size.page_sizes, [LARGE] * size.large, size.scanned)
     targets = _Targets([], [], [])
-    cells: list[Cell] = []
 
     def write(root: Path) -> None:
         targets.pages.extend(ground.write_files(root, "p", sizes[0]))
@@ -94,10 +93,7 @@ def run(bench: Bench) -> Findings:
     ):
         bench.doing(f"writing {len(size.scanned)} files of 10 MB")
         disk.populate(write)
-        for turn in bench.turns([size]):
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, group, turn, targets))
-                bench.say(_in_brief(cells[-1]))
+        cells = bench.measure([size], lambda turn: _measure(disk, group, turn, targets), _in_brief)
     return Findings(
         columns=[
             Column("hit_percent", "hit rate of the hot set, %"),
@@ -232,4 +228,6 @@ SCENARIO = Scenario(
     "the "
     "memory that a control group allows (four times in the quick form).",
     run,
+    full=Pace(set_up=25, turn=56),
+    quick=Pace(set_up=5, turn=7.5),
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from loadtest import disks, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, per_gb
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
+from loadtest.lab.flames import recorded
 
 FIO_DEPTH, FIO_BLOCK = 4, ground.MIB
 MOST_SECONDS = 120.0
@@ -35,26 +36,19 @@ class File:
 
 def run(bench: Bench) -> Findings:
     large = File(10**9 if bench.quick else 10**10)
-    cells: list[Cell] = []
     with disks.OwnDisk(ground.megabytes_for([large.size])) as disk:
         bench.doing(f"writing {large}")
         disk.populate(large.write)
         if not ground.fio_missing():
             # Unmeasured, and before everybody: what a host keeps of a virtual disk is then the same for all.
             _fio(disk)
-        for turn in bench.turns([large]):
-            if turn.server == bench.names[0] and not ground.fio_missing():
-                rate = _fio(disk)
-                cells.append(Cell("fio O_DIRECT", str(large), turn.round, {"mb_per_second": rate}))
-                bench.say(f"fio O_DIRECT       {rate:.0f} MB/s")
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, turn))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} {found['mb_per_second']:.0f} MB/s, {found['cpu_per_gb']:.0f} CPU ms "
-                    "per GB, "
-                    f"load {found['load_percent']:.0f} %"
-                )
+
+        def one(turn: Turn[File]) -> Cell:
+            if turn.server == ground.FIO:
+                return Cell(ground.FIO, str(turn.case), turn.round, {"mb_per_second": _fio(disk)})
+            return _measure(disk, turn)
+
+        cells = bench.measure([large], one, _in_brief, ground.fio_and(bench.names))
     return Findings(
         columns=[
             Column("mb_per_second", "MB/s"),
@@ -79,7 +73,8 @@ def _measure(disk: disks.OwnDisk, turn: Turn[File]) -> Cell:
     disk.cool()
     with servers.start(turn.server, disk.path) as server:
         meter = Meter(server.cpu_seconds, disk.reads)
-        report = fetch(Order([server.port], [TARGET], 1, most_seconds=MOST_SECONDS))
+        with recorded(server, turn.flame):
+            report = fetch(Order([server.port], [TARGET], 1, most_seconds=MOST_SECONDS))
         span = meter.span()
         state = server.state()
     figures = {
@@ -93,8 +88,16 @@ def _measure(disk: disks.OwnDisk, turn: Turn[File]) -> Cell:
     return Cell(turn.server, str(turn.case), turn.round, figures, state=state)
 
 
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    rate = f"{cell.server:18} {found['mb_per_second']:.0f} MB/s"
+    if cell.server == ground.FIO:
+        return rate
+    return f"{rate}, {found['cpu_per_gb']:.0f} CPU ms per GB, load {found['load_percent']:.0f} %"
+
+
 def _targets(cells: Sequence[Cell], case: str) -> Iterator[Target]:
-    ours, disk = (middle(cells, name, case, "mb_per_second") for name in ("headrace", "fio O_DIRECT"))
+    ours, disk = (middle(cells, name, case, "mb_per_second") for name in ("headrace", ground.FIO))
     yield at_least("at least 0.9x fio, sequential, O_DIRECT", ratio(ours, disk), 0.9)
 
 
@@ -103,4 +106,7 @@ SCENARIO = Scenario(
     "One large file",
     "One client fetches one cold file of 10 GB (1 GB in the quick form).",
     run,
+    flames=True,
+    full=Pace(set_up=50, turn=25),
+    quick=Pace(set_up=4, turn=2.5),
 )

@@ -24,7 +24,7 @@ from pathlib import Path
 from loadtest import disks, peers, servers
 from loadtest.judge import PAGE, PAGES_PER_SECOND, Sample, Timetable, ask_by_timetable, ask_page
 from loadtest.lab import ground
-from loadtest.lab.bench import SERVER_CORE, Bench, Meter, Scenario, Turn, closing, first_round
+from loadtest.lab.bench import SERVER_CORE, Bench, Meter, Pace, Scenario, Turn, closing, first_round
 from loadtest.lab.clients import FORK, Clients, Order
 from loadtest.lab.findings import (
     Cell,
@@ -42,13 +42,16 @@ from loadtest.lab.findings import (
     percentile,
     ratio,
 )
+from loadtest.lab.flames import recorded
+from loadtest.lab.footprint import arena_bytes, footprint
 
 SETTLE_SECONDS = 3.0  # downloads have started, the crowd of connects is over
 COLD_PAGES, COLD_PAGES_PER_SECOND = 120, 4
 WARMING_PAGES, WARMING_ROUNDS = 5, 4
 COLD_FILES = "d"
 SMALLEST_MIB, LARGEST_MIB = 2, 6
-FIO_SECONDS, FIO_DEPTH = 5.0, 32
+FIO_SECONDS, QUICK_FIO_SECONDS, FIO_DEPTH = 5.0, 2.0, 32
+SOON_SECONDS = 0.1  # before the end: what is counted is counted while they all are there
 NOISE_MS = 2.0  # a page that takes no longer is served at once, whatever an idle server takes
 
 
@@ -85,18 +88,13 @@ def run(bench: Bench) -> Findings:
     span = LARGEST_MIB - SMALLEST_MIB + 1
     sizes = [(SMALLEST_MIB + number % span) * ground.MIB - number for number in range(files)]
     pages = [ground.PAGE_BYTES] * COLD_PAGES
-    cells: list[Cell] = []
     with disks.SlowDisk(ground.megabytes_for(sizes, pages)) as disk, ExitStack() as stack:
         rig = _Rig(disk, [], [], settle, seconds)
         bench.doing(f"writing {files:,} files")
         disk.populate(lambda root: _write(root, rig, sizes, pages))
         yardstick = _yardstick(stack)
-        if not ground.fio_missing():
-            cells += _fio(disk, rig, limits, bench.rounds)
-        for turn in bench.turns(loads):
-            with bench.forgiving(turn):
-                cells.append(_measure(rig, turn, yardstick))
-                bench.say(_in_brief(cells[-1]))
+        limited = [] if ground.fio_missing() else [*_fio(disk, rig, limits, bench)]
+        cells = [*limited, *bench.measure(loads, lambda turn: _measure(rig, turn, yardstick), _in_brief)]
     return Findings(
         columns=[
             Column("p50", "page p50, ms"),
@@ -107,6 +105,7 @@ def run(bench: Bench) -> Findings:
             Column("cold_p99", "p99"),
             Column("mb_per_second", "cold MB/s"),
             Column("cpu_per_gb", "CPU ms per GB"),
+            Column("kib_per_download", "KiB more for each download"),
             Column("turn_cpu_ms", "longest turn, CPU ms", worst=True),
             Column("load_percent", "load's CPU, %"),
         ],
@@ -120,7 +119,9 @@ def run(bench: Bench) -> Findings:
         ],
         notes=[
             f"{PAGES_PER_SECOND} pages a second from memory, {COLD_PAGES_PER_SECOND} cold ones; "
-            f"{seconds:g} s after {settle:g} s. CPU includes the pages."
+            f"{seconds:g} s after {settle:g} s. CPU includes the pages.",
+            "Memory for each download: the server's PSS and the machine's TCP memory (of both sides), above "
+            "what they were before the downloads came; without Headrace's arena, whose size is fixed.",
         ],
     )
 
@@ -140,9 +141,9 @@ def _write(root: Path, rig: _Rig, sizes: Sequence[int], pages: Sequence[int]) ->
     rig.pages.extend(ground.write_files(root, "p", pages))
 
 
-def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], rounds: int) -> Iterator[Cell]:
-
-    for number in range(1, rounds + 1):
+def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], bench: Bench) -> Iterator[Cell]:
+    seconds = QUICK_FIO_SECONDS if bench.quick else FIO_SECONDS
+    for number in range(1, bench.rounds + 1):
         for limit in limits:
             disk.cool()
             disk.limit(limit.reads, limit.megabytes * 1_000_000)
@@ -151,12 +152,12 @@ def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], rounds: int)
                     disk.path / COLD_FILES,
                     block=ground.MIB,
                     depth=FIO_DEPTH,
-                    seconds=FIO_SECONDS,
+                    seconds=seconds,
                     procs=disk.cgroup_procs,
                 )
             }
             disk.unlimit()
-            yield Cell("fio O_DIRECT", str(limit), number, figures)
+            yield Cell(ground.FIO, str(limit), number, figures)
 
 
 def _yardstick(stack: ExitStack) -> servers.Server:
@@ -167,7 +168,7 @@ def _yardstick(stack: ExitStack) -> servers.Server:
 
 
 def _measure(rig: _Rig, turn: Turn[Load], yardstick: servers.Server) -> Cell:
-    disk, limits = rig.disk, turn.case.limits
+    disk, limits, downloads = rig.disk, turn.case.limits, turn.case.downloads
     disk.unlimit()
     disk.cool()
     with servers.start(turn.server, disk.path, enter=disk.enter) as server, ExitStack() as stack:
@@ -178,6 +179,8 @@ def _measure(rig: _Rig, turn: Turn[Load], yardstick: servers.Server) -> Cell:
                 time.sleep(0.1)
         disk.limit(limits.reads, limits.megabytes * 1_000_000)
         stack.callback(disk.unlimit)
+        arena = arena_bytes(server.state())
+        before = footprint(server, arena)
         opening = time.monotonic_ns()
         window = opening + int(rig.settle * 1e9)
         end = window + int(rig.seconds * 1e9)
@@ -190,12 +193,14 @@ def _measure(rig: _Rig, turn: Turn[Load], yardstick: servers.Server) -> Cell:
         judge = FORK.Process(target=ask_by_timetable, args=(timetables, end, judge_end), daemon=True)
         judge.start()
         closing(stack, judge.kill, judge.join, judged.close, judge_end.close)
-        order = Order([server.port], rig.cold, turn.case.downloads, most_seconds=rig.settle + rig.seconds)
-        clients = stack.enter_context(Clients(order)) if turn.case.downloads else None
+        order = Order([server.port], rig.cold, downloads, most_seconds=rig.settle + rig.seconds)
+        clients = stack.enter_context(Clients(order)) if downloads else None
         time.sleep(max(0.0, (window - time.monotonic_ns()) / 1e9))
         meter, received = Meter(server.cpu_seconds, disk.reads), clients.bytes if clients else 0
-        time.sleep(max(0.0, (end - time.monotonic_ns()) / 1e9 - 0.05))
+        with recorded(server, turn.flame if downloads else None):
+            time.sleep(max(0.0, (end - time.monotonic_ns()) / 1e9 - SOON_SECONDS))
         span, received = meter.span(), (clients.bytes if clients else 0) - received
+        beside = footprint(server, arena)
         hot, quiet, cold = _judgement(judged)
         report = clients.report() if clients else None
         state = server.state()
@@ -216,6 +221,10 @@ def _measure(rig: _Rig, turn: Turn[Load], yardstick: servers.Server) -> Cell:
         "failed": float(report.failed) if report else None,
         "ran_out": float(report.ran_out) if report else None,
         "load_percent": report.load_percent if report else None,
+        "kib_per_download": 1024 * (beside.varying - before.varying) / downloads if downloads else None,
+        "pss_mib": beside.pss,
+        "arena_mib": beside.arena,
+        "sockets_mib": beside.sockets - before.sockets,
         "turn_cpu_ms": turn_us / 1e3 if isinstance(turn_us, int | float) else None,
     }
     traces = {
@@ -254,7 +263,7 @@ def _targets(cells: Sequence[Cell], loads: Sequence[Load]) -> Iterator[Target]:
         rate = middle(cells, "headrace", case, "mb_per_second")
         peer = best(cells, peers_in(cells), case, "mb_per_second")
         yield at_least(f"{case}: cold MB/s, at least 1.0x the best peer", ratio(rate, peer), 1.0)
-        disk = middle(cells, "fio O_DIRECT", str(load.limits), "mb_per_second")
+        disk = middle(cells, ground.FIO, str(load.limits), "mb_per_second")
         yield at_least(f"{case}: cold MB/s, at least 0.95x fio", ratio(rate, disk), 0.95)
         cold, theirs = (middle(cells, name, case, "cold_p50") for name in ("headrace", "nginx-threads"))
         yield at_most(f"{case}: cold page p50, at most 0.5x nginx aio threads", ratio(cold, theirs), 0.5)
@@ -278,4 +287,7 @@ SCENARIO = Scenario(
     "holds "
     "to so many reads and bytes a second. fio reads with O_DIRECT (1 MiB, 32 at once) in the same group.",
     run,
+    flames=True,
+    full=Pace(set_up=40, turn=130),
+    quick=Pace(set_up=10, turn=13),
 )

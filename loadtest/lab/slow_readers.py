@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import resource
-import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
-from ctypes import c_uint64
+from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 
 from loadtest import disks, peers, servers
-from loadtest.judge import request, settle_on_core
+from loadtest.judge import LOAD_CORE
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, closing
-from loadtest.lab.clients import FORK, Order, fetch
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, core_idle_seconds
+from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, at_most, middle, ratio
-from loadtest.servers import Server
+from loadtest.lab.flames import recorded
+from loadtest.lab.footprint import footprint
+from loadtest.lab.readers import (
+    BYTES_PER_SECOND,
+    LIFT,
+    TURN_SECONDS,
+    SlowReaders,
+    more_tcp_memory,
+    tcp_pressure_mib,
+)
 
-BYTES_PER_SECOND = 1 * ground.KB
-RECEIVE_BUFFER = 4096  # asked of the kernel, which takes at least 2304
 SLOW_FILES, SLOW_BYTES = 100, 1_100 * ground.KB
 FAST_FILES, FAST_BYTES = 4, 10 * ground.MB
 ARRIVAL_SECONDS = 60.0
@@ -29,23 +33,32 @@ OWN_MIB = 128  # Headrace's --memory
 # Besides: the interpreter, and in the kernel for each reader the 128 KiB that a socket may hold unsent, and
 # what one call adds when that is nearly reached, his own side included.
 BASE_MIB, PER_READER_KIB = 64, 192
+NOTES = (
+    f"Each slow reader takes {BYTES_PER_SECOND} bytes a second, {TURN_SECONDS:g} times as many every "
+    f"{TURN_SECONDS:g} s, of one of {SLOW_FILES} files of {SLOW_BYTES / 1e6:g} MB; the fast one fetches "
+    f"{FAST_FILES} files of 10 MB from memory. TCP memory is the whole machine's, the readers' side "
+    f"included, above what it was before. The bound: {OWN_MIB} MiB of `--memory`, {BASE_MIB} MiB, and "
+    f"{PER_READER_KIB} KiB for each reader.",
+    "The kernel's limit is the second figure of `net.ipv4.tcp_mem`: from there on it gives every socket "
+    f"less, the fast client's too. With more TCP memory that is {LIFT} times as high as it was.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Readers:
     count: int
     seconds: float  # of each of the fast client's turns
+    bounded: bool = True  # by the kernel's limit to the memory of all TCP sockets
 
     def __str__(self) -> str:
-        return f"{self.count:,} slow readers"
+        return f"{self.count:,} slow readers{'' if self.bounded else ', more TCP memory'}"
 
 
 def run(bench: Bench) -> Findings:
-    readers = Readers(1000, 1.0) if bench.quick else Readers(10_000, 8.0)
+    crowds = [Readers(1000, 1.0)] if bench.quick else [Readers(10_000, 8.0), Readers(10_000, 8.0, False)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (peers.DESCRIPTORS, peers.DESCRIPTORS))
     slow, fast = [SLOW_BYTES] * SLOW_FILES, [FAST_BYTES] * FAST_FILES
     targets: dict[str, list[str]] = {}
-    cells: list[Cell] = []
 
     def write(root: Path) -> None:
         targets["slow"] = ground.write_files(root, "s", slow)
@@ -53,14 +66,7 @@ def run(bench: Bench) -> Findings:
 
     with disks.OwnDisk(ground.megabytes_for(slow, fast)) as disk:
         disk.populate(write)
-        for turn in bench.turns([readers]):
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, turn, targets))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} {found['alone']:.0f} MB/s alone, {found['beside']:.0f} beside "
-                    f"{found['readers']:.0f} slow readers; {found['memory_mib']:.0f} MiB"
-                )
+        cells = bench.measure(crowds, lambda turn: _measure(disk, turn, targets), _in_brief)
     return Findings(
         columns=[
             Column("alone", "fast client alone, MB/s"),
@@ -70,21 +76,16 @@ def run(bench: Bench) -> Findings:
             Column("sockets_mib", "TCP memory, MiB"),
             Column("memory_mib", "together, MiB"),
             Column("kib_per_reader", "KiB more for each reader"),
+            Column("pressure_percent", "TCP memory, % of the kernel's limit"),
             Column("server_percent", "the server's CPU beside them, %"),
             Column("load_percent", "fast client's CPU, %"),
+            Column("readers_percent", "slow readers' CPU, %"),
+            Column("load_core_idle", "core 1 idle, %"),
         ],
         cells=cells,
-        targets=[*_targets(cells, readers)],
+        targets=[*_targets(cells, crowds)],
         plots=[Plot("bars", "beside", "A fast client beside slow readers", "MB/s")],
-        notes=[
-            f"Each slow reader takes {BYTES_PER_SECOND} bytes a second of one of {SLOW_FILES} files of 2 "
-            "MB; the fast "
-            f"one fetches {FAST_FILES} files of 10 MB from memory. TCP memory is the whole machine's, the "
-            "readers' "
-            f"side included, above what it was before. The bound: {OWN_MIB} MiB of `--memory`, {BASE_MIB} "
-            "MiB, and "
-            f"{PER_READER_KIB} KiB for each reader."
-        ],
+        notes=NOTES,
     )
 
 
@@ -93,102 +94,73 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
     disk.cool()
     site = peers.Site(disk.path, memory=f"{OWN_MIB}M")
     with ExitStack() as stack:
+        if not readers.bounded:
+            stack.enter_context(more_tcp_memory())
+        pressure = tcp_pressure_mib()
         server = stack.enter_context(servers.start(turn.server, site))
         fetch(Order([server.port], targets["fast"] * 3, 1, most_seconds=10))
         order = Order([server.port], targets["fast"], 1, repeat=True, most_seconds=readers.seconds)
         alone = fetch(order)
-        pss, sockets = pss_mib(server), tcp_mib()
-        counted = RawArray(c_uint64, 2)
-        crowd = FORK.Process(
-            target=_read_slowly, args=(server.port, targets["slow"], readers.count, counted), daemon=True
-        )
-        crowd.start()
-        closing(stack, crowd.kill, crowd.join)
-        deadline = time.monotonic() + ARRIVAL_SECONDS
-        while counted[0] < readers.count and crowd.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(min(3.0, readers.seconds))
+        before = footprint(server)
+        crowd = stack.enter_context(SlowReaders(server.port, targets["slow"], readers.count))
+        crowd.wait(ARRIVAL_SECONDS)
+        time.sleep(min(2 * TURN_SECONDS, readers.seconds))
+        taken, idle = (crowd.bytes, crowd.cpu_seconds), core_idle_seconds(LOAD_CORE)
         meter = Meter(server.cpu_seconds, disk.reads)
-        beside = fetch(order)
+        with recorded(server, turn.flame):
+            beside = fetch(order)
         span = meter.span()
-        pss_beside, sockets_beside = pss_mib(server), max(0.0, tcp_mib() - sockets)
-        arrived = int(counted[0])
+        taken = (crowd.bytes - taken[0], crowd.cpu_seconds - taken[1])
+        idle = core_idle_seconds(LOAD_CORE) - idle
+        crowded = footprint(server)
+        arrived = crowd.arrived
         state = server.state()
-    more = pss_beside - pss + sockets_beside
+    sockets = max(0.0, crowded.sockets - before.sockets)
+    more = crowded.pss - before.pss + sockets
     figures = {
         "alone": alone.mb_per_second,
         "beside": beside.mb_per_second,
         "readers": float(arrived),
-        "pss_mib": pss_beside,
-        "sockets_mib": sockets_beside,
-        "memory_mib": pss_beside + sockets_beside,
+        "pss_mib": crowded.pss,
+        "sockets_mib": sockets,
+        "memory_mib": crowded.pss + sockets,
         "kib_per_reader": 1024 * more / arrived if arrived else None,
         "server_percent": span.server_percent,
         "load_percent": beside.load_percent,
+        "readers_percent": 100 * taken[1] / span.seconds,
+        "readers_mb_per_second": taken[0] / 1e6 / span.seconds,
+        "load_core_idle": 100 * min(1.0, idle / span.seconds),
+        "pressure_percent": 100 * crowded.sockets / pressure,
     }
     return Cell(turn.server, str(readers), turn.round, figures, state=state)
 
 
-def _read_slowly(port: int, targets: Sequence[str], count: int, counted: Sequence[int]) -> None:
-    """Connect them all, then let each take its bytes once a second. Counts the connected and the bytes."""
-    settle_on_core(realtime=False)
-    connections: list[socket.socket] = []
-    next_turn = time.monotonic() + 1.0
-    while True:
-        for _ in range(50):
-            if len(connections) == count:
-                break
-            connection = socket.socket()
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            connection.settimeout(5)
-            with suppress(OSError):
-                connection.connect(("127.0.0.1", port))
-                connection.send(request(targets[len(connections) % len(targets)]))
-            connection.setblocking(False)
-            connections.append(connection)
-            counted[0] += 1  # type: ignore[index]
-        if (pause := next_turn - time.monotonic()) > 0:
-            if len(connections) == count:
-                time.sleep(pause)
-            continue
-        next_turn += 1.0
-        for connection in connections:
-            with suppress(OSError):
-                counted[1] += len(connection.recv(BYTES_PER_SECOND))  # type: ignore[index]
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    return (
+        f"{cell.server:18} {found['alone']:.0f} MB/s alone, {found['beside']:.0f} beside "
+        f"{found['readers']:.0f} slow readers; {found['memory_mib']:.0f} MiB"
+    )
 
 
-def pss_mib(server: Server) -> float:
-    """What the server's processes have in memory; what they share counts in parts."""
-    total = 0
-    for pid in server.pids:
-        with suppress(OSError):
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
-
-
-def tcp_mib() -> float:
-    """The kernel's buffers of all TCP sockets on this machine."""
-    for line in Path("/proc/net/sockstat").read_text().splitlines():
-        if line.startswith("TCP:"):
-            return int(line.split()[-1]) * resource.getpagesize() / ground.MIB
-    return 0.0
-
-
-def _targets(cells: Sequence[Cell], readers: Readers) -> Iterator[Target]:
-    case = str(readers)
-    beside, alone = (middle(cells, "headrace", case, name) for name in ("beside", "alone"))
-    yield at_least("the fast client, at least 0.9x alone", ratio(beside, alone), 0.9)
-    bound = OWN_MIB + BASE_MIB + readers.count * PER_READER_KIB / 1024
-    used = middle(cells, "headrace", case, "memory_mib")
-    yield at_most(f"memory in MiB, the kernel's for sockets included, at most {bound:,.0f}", used, bound)
+def _targets(cells: Sequence[Cell], crowds: Sequence[Readers]) -> Iterator[Target]:
+    for readers in crowds:
+        case = str(readers)
+        beside, alone = (middle(cells, "headrace", case, name) for name in ("beside", "alone"))
+        yield at_least(f"{case}: the fast client, at least 0.9x alone", ratio(beside, alone), 0.9)
+        bound = OWN_MIB + BASE_MIB + readers.count * PER_READER_KIB / 1024
+        used = middle(cells, "headrace", case, "memory_mib")
+        text = f"{case}: memory in MiB, the kernel's for sockets included, at most {bound:,.0f}"
+        yield at_most(text, used, bound)
 
 
 SCENARIO = Scenario(
     "slow-readers",
     "Slow readers",
     "10,000 clients (1,000 in the quick form) who take 1 kB a second of a file of 1.1 MB each, with small "
-    "receive "
-    "buffers, and one fast client.",
+    "receive buffers, and one fast client; as the kernel is, and with more memory for TCP.",
     run,
+    flames=True,
+    full=Pace(set_up=3, turn=58),
+    quick=Pace(set_up=2, turn=4),
 )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from loadtest import disks, servers
-from loadtest.lab.bench import Meter, Turn, per_gb
+from loadtest.lab.bench import Bench, Case, Meter, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.findings import Cell, Column, percentile
-from loadtest.lab.ground import KB, MB, enters, fio, write_files
+from loadtest.lab.flames import recorded
+from loadtest.lab.ground import FIO, KB, MB, fio, megabytes_for, write_files
 from loadtest.peers import Site
 
 CLIENTS = 100
 FIO_DEPTH = 32
+BLOCK_BYTES = 256 * 1024  # of which Headrace reads and keeps files
 COLUMNS = (
     Column("mb_per_second", "MB/s"),
     Column("requests_per_second", "requests/s"),
@@ -67,26 +69,38 @@ def kinds(total: int) -> list[Kind]:
     return [Kind(small, total // small, small // 4096 * 4096), Kind(large, max(1, total // large), 1 << 20)]
 
 
-def measure(
-    disk: Ground,
-    turn: Turn[object],
-    targets: Sequence[str],
-    *,
-    enter: Callable[[int], object] | None,
-    memory: str,
-    seconds: float,
-    warm: bool,
-    case: str | None = None,
-) -> Cell:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How files are fetched, and with what memory."""
+
+    seconds: float  # at most
+    memory: str  # Headrace's own
+    warm: bool = False
+    enter: Callable[[int], object] | None = None  # the server's group
+
+
+@contextmanager
+def written(bench: Bench, sets: Sequence[Kind]) -> Iterator[tuple[disks.OwnDisk, dict[Kind, list[str]]]]:
+    """A disk with all of the sets, and the targets in each."""
+    room = megabytes_for(*([kind.size] * kind.files for kind in sets))
+    with disks.OwnDisk(room) as disk:
+        bench.doing(f"writing {room:,} MiB")
+        targets: dict[Kind, list[str]] = {}
+        disk.populate(lambda root: targets.update({kind: kind.write(root) for kind in sets}))
+        yield disk, targets
+
+
+def measure(disk: Ground, turn: Turn[Case], targets: Sequence[str], rules: Rules) -> Cell:
     """Cold: each file once. Warm: each file three times unmeasured, then all of them over and over."""
     disk.cool()
-    with ExitStack() as stack:
-        site = Site(disk.path, memory=memory)
-        server = stack.enter_context(servers.start(turn.server, site, enter=enters(enter)))
-        if warm:
+    site = Site(disk.path, memory=rules.memory)
+    with servers.start(turn.server, site, enter=rules.enter) as server:
+        if rules.warm:
             fetch(Order([server.port], [*targets] * 3, min(20, CLIENTS), most_seconds=20))
         meter = Meter(server.cpu_seconds, disk.reads)
-        report = fetch(Order([server.port], targets, CLIENTS, repeat=warm, most_seconds=seconds))
+        order = Order([server.port], targets, CLIENTS, repeat=rules.warm, most_seconds=rules.seconds)
+        with recorded(server, turn.flame):
+            report = fetch(order)
         span = meter.span()
         state = server.state()
     if not report.bytes or report.failed > CLIENTS:
@@ -98,6 +112,7 @@ def measure(
         "p50": percentile(took, 50),
         "p99": percentile(took, 99),
         "cpu_per_gb": per_gb(span.server_cpu, report.bytes),
+        "cpu_us_per_block": span.server_cpu * 1e6 / (report.bytes / BLOCK_BYTES),
         "cpu_percent": span.server_percent,
         "core_idle": 100 * span.core_idle,
         "load_percent": report.load_percent,
@@ -105,18 +120,20 @@ def measure(
         "completed": float(report.completed),
         "failed": float(report.failed),
     }
-    return Cell(turn.server, case or str(turn.case), turn.round, figures, state=state)
+    return Cell(turn.server, str(turn.case), turn.round, figures, state=state)
 
 
 def measure_fio(disk: disks.OwnDisk, kind: Kind, number: int, seconds: float) -> Cell:
     """The same files, by fio, with reads of a file's size or 1 MiB."""
     disk.cool()
     rate = fio(disk.path / kind.prefix, block=kind.block, depth=FIO_DEPTH, seconds=seconds)
-    return Cell("fio O_DIRECT", str(kind), number, {"mb_per_second": rate})
+    return Cell(FIO, str(kind), number, {"mb_per_second": rate})
 
 
 def in_brief(cell: Cell) -> str:
     found = {name: value for name, value in cell.figures.items() if value is not None}
+    if cell.server == FIO:
+        return f"{cell.server:18} {cell.case}: {found['mb_per_second']:.0f} MB/s"
     failed = f", {found['failed']:.0f} FAILED" if found["failed"] else ""
     return (
         f"{cell.server:18} {cell.case}: {found['mb_per_second']:.0f} MB/s, "

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loadtest import disks, peers, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Scenario, Turn
+from loadtest.lab.bench import Bench, Pace, Scenario, Turn
 from loadtest.lab.clients import Order, Report, fetch
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
 from loadtest.lab.stuck import Crowd
@@ -36,7 +36,6 @@ def run(bench: Bench) -> Findings:
     stuck = Stuck(200, 1.0 if bench.quick else 8.0)
     sizes, healthy_sizes = [STUCK_BYTES] * (stuck.clients + PROOFS), [HEALTHY_BYTES] * HEALTHY_FILES
     targets: dict[str, list[str]] = {}
-    cells: list[Cell] = []
 
     def write_frozen(root: Path) -> None:
         targets["frozen"] = ground.write_files(root, "d", sizes[PROOFS:])
@@ -54,14 +53,11 @@ def run(bench: Bench) -> Findings:
     ):
         healthy.populate(write_healthy)
         frozen.populate(write_frozen)
-        for turn in bench.turns([stuck], bench.of_kinds(*peers.MOUNTING)):
-            with bench.forgiving(turn):
-                cells.append(_measure(healthy, frozen, turn, targets))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} {found['alone']:.0f} MB/s alone, {found['beside']:.0f} beside "
-                    f"{found['stuck']:.0f} stuck"
-                )
+        cells = bench.measure(
+            [stuck],
+            lambda turn: _measure(healthy, frozen, turn, targets),
+            _in_brief,
+        )
     return Findings(
         columns=[
             Column("alone", "healthy disk alone, MB/s"),
@@ -119,6 +115,14 @@ def _fetch(port: int, targets: Sequence[str], seconds: float) -> Report:
     return fetch(Order([port], targets, CLIENTS, repeat=True, most_seconds=seconds))
 
 
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    return (
+        f"{cell.server:18} {found['alone']:.0f} MB/s alone, {found['beside']:.0f} beside "
+        f"{found['stuck']:.0f} stuck"
+    )
+
+
 def _targets(cells: Sequence[Cell], case: str) -> Iterator[Target]:
     beside, alone = (middle(cells, "headrace", case, name) for name in ("beside", "alone"))
     yield at_least("the healthy disk, at least 0.95x its throughput alone", ratio(beside, alone), 0.95)
@@ -129,4 +133,7 @@ SCENARIO = Scenario(
     "Two disks, one of them frozen",
     "Files from a healthy disk, alone and while 200 clients are stuck on another disk that stands still.",
     run,
+    full=Pace(set_up=10, turn=34),
+    quick=Pace(set_up=4, turn=5),
+    takes_part=lambda name: peers.kind_of(name) in peers.MOUNTING,
 )

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest import disks, memory, servers
+from loadtest import disks, memory, peers, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Scenario, Turn, per_gb
+from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch, spread
 from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, middle, percentile
+from loadtest.lab.flames import recorded
 from loadtest.peers import Site
 
 WORKERS = 4
@@ -43,7 +44,6 @@ class Memory:
 def run(bench: Bench) -> Findings:
     size = Memory(512, 1.5 if bench.quick else 10.0)
     targets: list[str] = []
-    cells: list[Cell] = []
 
     def write(root: Path) -> None:
         targets.extend(ground.write_files(root, "d", [FILE_BYTES] * size.files))
@@ -53,15 +53,11 @@ def run(bench: Bench) -> Findings:
         memory.group(size.limit_mib * ground.MIB) as group,
     ):
         disk.populate(write)
-        for turn in bench.turns([size], bench.of_kinds("headrace", "nginx")):
-            with bench.forgiving(turn):
-                cells.append(_measure(disk, group, turn, targets))
-                found = cells[-1].figures
-                bench.say(
-                    f"{turn.server:18} {found['mb_per_second']:.0f} MB/s, {found['read_per_byte']:.3f} "
-                    "bytes read per "
-                    f"byte served, {found['cpu_per_gb']:.0f} CPU ms per GB"
-                )
+        cells = bench.measure(
+            [size],
+            lambda turn: _measure(disk, group, turn, targets),
+            _in_brief,
+        )
     return Findings(
         columns=[
             Column("mb_per_second", "MB/s"),
@@ -96,7 +92,8 @@ def _measure(disk: disks.OwnDisk, group: memory.Group, turn: Turn[Memory], targe
         order = Order(ports, targets, CLIENTS, weights=spread(len(targets)), most_seconds=turn.case.seconds)
         fetch(order)  # until what stays has stayed
         meter = Meter(lambda: sum(one.cpu_seconds() for one in started), disk.reads)
-        report = fetch(order)
+        with recorded(started[0], turn.flame):
+            report = fetch(order)
         span = meter.span()
         states = {str(number): one.state() for number, one in enumerate(started)}
     if not report.bytes:
@@ -114,6 +111,14 @@ def _measure(disk: disks.OwnDisk, group: memory.Group, turn: Turn[Memory], targe
     return Cell(turn.server, str(turn.case), turn.round, figures, state=states)
 
 
+def _in_brief(cell: Cell) -> str:
+    found = cell.figures
+    return (
+        f"{cell.server:18} {found['mb_per_second']:.0f} MB/s, {found['read_per_byte']:.3f} bytes read per "
+        f"byte served, {found['cpu_per_gb']:.0f} CPU ms per GB"
+    )
+
+
 def _compared(cells: Sequence[Cell], case: str, figure: str) -> Target:
     """A figure to decide by, without a target of its own."""
     ours, theirs = (middle(cells, name, case, figure) for name in ("headrace", "nginx-sendfile"))
@@ -125,4 +130,8 @@ SCENARIO = Scenario(
     "Four workers",
     "Four processes of each server, and a hot set of half the memory that their control group allows.",
     run,
+    flames=True,
+    full=Pace(set_up=4, turn=25),
+    quick=Pace(set_up=3, turn=4),
+    takes_part=lambda name: peers.kind_of(name) in ("headrace", "nginx"),
 )

@@ -5,25 +5,31 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from loadtest import disks, memory
 from loadtest.lab import __main__ as lab
+from loadtest.lab import flames, footprint, readers
 from loadtest.lab.findings import Cell, Column, Findings, Target, at_least, at_most, distribution, over_time
+from loadtest.lab.plan import NAMES, duration, plan
 
 PATIENCE_SECONDS = 120  # for what takes twenty on a machine that is idle
+LARGEST_FLAME_BYTES = 300_000
+QUICK_SECONDS = 300
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(scope="module")
 def ground() -> None:
-    if reason := lab.missing():
+    if reason := lab.missing(flame=True):
         pytest.skip(reason)
 
 
@@ -63,6 +69,17 @@ def test_the_page_is_served_while_the_disk_stands_still(results: Path) -> None:
 def test_a_plot_is_drawn_twice(results: Path, plot: str) -> None:
     assert (results / f"{plot}.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (results / f"{plot}.svg").read_text()
+
+
+def test_a_flame_graph_is_drawn_for_every_case(results: Path) -> None:
+    drawn = sorted(results.glob("*-flame-*.svg"))
+    assert [path.name for path in drawn] == ["hot-flame-files-of-10-mb.svg", "hot-flame-files-of-100-kb.svg"]
+    page = (results / "README.md").read_text()
+    for path in drawn:
+        assert path.stat().st_size < LARGEST_FLAME_BYTES
+        assert "Loop.turn" in (text := path.read_text())
+        assert str(CHECKOUT) not in text
+        assert f"({path.name})" in page
 
 
 def test_the_report_has_a_section_for_each_scenario_that_was_ever_run(results: Path) -> None:
@@ -140,8 +157,92 @@ def test_a_distribution_ends_with_the_largest() -> None:
     assert shares[-3:] == [(995.0, 99.5), (999.0, 99.9), (1000.0, 100)]
 
 
+def test_a_flame_graph_has_its_own_title_and_names_no_place_of_the_machine() -> None:
+    drawn = (
+        "<svg><script>// a comment</script>"
+        '<text id="title" x="50%">/tmp/venv/bin/py-spy record --output /tmp/x.svg</text>'
+        "<title>turn (/home/somebody/server/loop.py) (4 samples, 40%)</title>"
+        "<title>send (server/wire/outbox.py) (2 samples)</title>"
+    )
+    assert flames.presentable(drawn, "headrace 0.1.0, hot") == (
+        "<svg><script>// a comment</script>"
+        '<text id="title" x="50%">headrace 0.1.0, hot</text>'
+        "<title>turn (loop.py) (4 samples, 40%)</title>"
+        "<title>send (server/wire/outbox.py) (2 samples)</title>"
+    )
+
+
+def test_a_flame_graph_is_named_after_its_case(tmp_path: Path) -> None:
+    flame = flames.flame(tmp_path, "slow", "headrace 0.1.0", "200 reads/s, 60 MB/s, 1,000 downloads")
+    assert flame.path == tmp_path / "slow-flame-200-reads-s-60-mb-s-1000-downloads.svg"
+    assert flame.title.startswith("headrace 0.1.0, slow: 200 reads/s, 60 MB/s, 1,000 downloads, 20")
+
+
+def test_the_arena_is_told_by_what_headrace_says_of_itself() -> None:
+    assert footprint.arena_bytes({"slots": {"total": 448, "free": 3}}) == 112 << 20
+    assert footprint.arena_bytes({}) == 0
+
+
+def test_what_varies_leaves_the_arena_out() -> None:
+    assert footprint.Footprint(pss=80.0, arena=64.0, sockets=2.0).varying == 18.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 s"), (99, "99 s"), (120, "2 min"), (5940, "99 min"), (7500, "2 h 05 min")]
+)
+def test_an_estimate_is_no_more_exact_than_it_can_be(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_the_quick_form_has_few_servers_and_our_backends_where_they_are_compared(ground: None) -> None:
+    slow, cold = plan(["slow", "cold"], None, quick=True)
+    assert slow.names == ["headrace", "nginx-sendfile", "nginx-threads"]
+    assert {"headrace-linux-aio", "headrace-threads"} < set(cold.names)
+
+
+def test_a_server_that_a_scenario_is_not_for_has_no_part_in_it(ground: None) -> None:
+    (part,) = plan(["two-disks"], ["caddy", "lighttpd", "headrace"], quick=False)
+    assert part.names == ["headrace", "lighttpd"]
+
+
+def test_the_quick_form_takes_under_five_minutes(ground: None) -> None:
+    parts = plan(NAMES, None, quick=True)
+    assert sum(part.seconds(1, quick=True, flame=False) for part in parts) < QUICK_SECONDS
+
+
+def test_a_round_more_for_the_flame_graphs_is_in_the_estimate(ground: None) -> None:
+    (part,) = plan(["hot"], ["headrace"], quick=True)
+    plain, with_graphs = (part.seconds(2, quick=True, flame=flame) for flame in (False, True))
+    assert with_graphs - plain == part.scenario.quick.turn
+
+
+def test_slow_readers_take_their_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "TURN_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as door, ExitStack() as stack:
+        crowd = stack.enter_context(readers.SlowReaders(door.getsockname()[1], ["/a", "/b"], 5))
+        for _ in range(5):
+            served, _ = door.accept()
+            stack.enter_context(served).sendall(b"x" * 2000)
+        crowd.wait(PATIENCE_SECONDS)
+        assert crowd.arrived == 5
+        until = time.monotonic() + PATIENCE_SECONDS
+        while crowd.bytes < 5 * 2000 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert crowd.bytes == 5 * 2000
+        assert 0 < crowd.cpu_seconds < PATIENCE_SECONDS
+
+
+def test_the_limit_of_tcp_memory_is_put_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit = tmp_path / "tcp_mem"
+    limit.write_text("100\t200\t300\n")
+    monkeypatch.setattr(readers, "TCP_MEM", limit)
+    with readers.more_tcp_memory():
+        assert limit.read_text() == "200 400 600"
+    assert limit.read_text() == "100\t200\t300\n"
+
+
 def command(scenario: str, directory: Path) -> list[str]:
-    options = ("--quick", "--servers", "headrace", "--results", str(directory))
+    options = ("--quick", "--flame", "--servers", "headrace", "--results", str(directory))
     return [sys.executable, "-m", "loadtest.lab", scenario, *options]
 
 
