@@ -14,6 +14,7 @@ from pathlib import Path
 from loadtest import servers
 from loadtest.bench import probe, site, wrk
 from loadtest.bench.measure import Ground, under_load
+from loadtest.bench.start import NO_ARENA
 from loadtest.bench.workloads import plain
 from loadtest.command import DESCRIPTORS, Site
 from loadtest.judge import Answer
@@ -47,7 +48,7 @@ def measure(ground: Ground, turn: Turn[Crowd]) -> Cell:
     head = plain(site.PAGE)
     with (
         tempfile.TemporaryDirectory(dir=ground.scratch) as made,
-        servers.start(turn.server, Site(ground.site)) as server,
+        servers.start(turn.server, Site(ground.site, memory=NO_ARENA)) as server,
     ):
         probe.compare_all(server.port, ground.site, [(site.PAGE, head)])
         orders = wrk.Orders(Path(made, "heads"))
