@@ -5,7 +5,7 @@ LISTEN ?= 127.0.0.1:8080
 BIN = .venv/bin
 SOURCES = $(wildcard aio/*.c aio/*.h aio/_build.py) pyproject.toml setup.py
 
-.PHONY: install serve test lint image loadtest lab clean
+.PHONY: install serve test lint image loadtest lab bench clean
 
 .venv/ready: $(SOURCES)
 	$(PYTHON) -m venv .venv
@@ -43,6 +43,14 @@ loadtest: .venv/load
 # As root. One scenario: make lab LAB=slow; all in five minutes: make lab LAB=--quick
 lab: .venv/lab
 	$(BIN)/python -m loadtest.lab $(LAB)
+
+.venv/bench: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+# One workload: make bench BENCH=same; a few servers of all in five minutes: make bench BENCH=--quick
+bench: .venv/bench
+	$(BIN)/python -m loadtest.bench $(BENCH)
 
 clean:
 	rm -rf .venv build *.egg-info aio/_kernel.c aio/*.so aio/*.o

@@ -10,31 +10,20 @@ Rule 3: what is not installed is left out, and `missing` says what to install. T
 from __future__ import annotations
 
 import os
+import platform
 import re
-import resource
 import shutil
-import socket
 import subprocess
 import sys
-import venv
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+from loadtest import python_peers
+from loadtest.command import BACKLOG, CONNECTIONS, DESCRIPTORS, KEEP_ALIVE_SECONDS, Command, Site, free_port
+from loadtest.python_peers import PYTHON_PEERS
+
 CHECKOUT = Path(__file__).resolve().parent.parent
-PEERS_VENV = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace-peers"
-PYTHON_PEERS: Mapping[str, Sequence[str]] = {
-    "aiohttp": ("aiohttp",),
-    "starlette": ("starlette", "uvicorn", "httptools", "uvloop"),
-    "granian": ("granian",),
-}
-PACKAGES = tuple(package for packages in PYTHON_PEERS.values() for package in packages)
-
-DESCRIPTORS = min(40_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # a stuck client takes up to two
-CONNECTIONS = 12_000
-BACKLOG = 4096  # the kernel's own limit, net.core.somaxconn, by default
-
 NAMES = (
     "headrace",
     "headrace-linux-aio",
@@ -52,31 +41,16 @@ NAMES = (
     "granian",
 )
 NGINX_MODES = {
+    "": "",
     "sendfile": "",
+    "cached": "open_file_cache max=10000 inactive=60s;",
+    "gzip": "gzip_static on;",
     "threads": "aio threads;",
     "directio": "aio on; directio 512; output_buffers 2 256k;",
 }
 MOUNTING = ("headrace", "nginx", "lighttpd")  # kinds that are told of a second directory here
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What to execute. A port of None: the server picks one and says so on its first line."""
-
-    argv: Sequence[str]
-    port: int | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What is to be served, and with how much memory of the server's own."""
-
-    root: Path
-    mounts: Mapping[str, Path] = field(default_factory=dict)  # prefix, such as /other, to directory
-    # Headrace's. So little that all of it has been used after a few seconds, as it has been in a server that
-    # is up for a while: the kernel zeroes memory at its first use. "0" is a quarter of what there is.
-    memory: str = "128M"
+LOGGING = ("headrace", "nginx", "lighttpd", "caddy")  # kinds that are told here to write an access log
+PROGRAMS = {"static": "static-web-server"}  # where a kind is not named as its program is
 
 
 def kind_of(name: str) -> str:
@@ -96,9 +70,12 @@ def missing(name: str) -> str | None:
             return "headrace is not installed next to this interpreter nor in .venv"
         return None if not mode or mode in _backends() else f"this build has no backend {mode}"
     if kind in PYTHON_PEERS:
-        return _make_peers_venv()
+        return python_peers.make_peers_venv()
+    if kind in python_peers.KINDS:
+        return None
     if not debian_path(kind):
-        return f"{kind} is not installed (apt-get install {kind})"
+        program = PROGRAMS.get(kind, kind)
+        return f"{program} is not installed (apt-get install {program}, where Debian has it)"
     if mode == "directio" and "--with-file-aio" not in _said(str(debian_path("nginx")), "-V"):
         return "this nginx was built without --with-file-aio"
     return None
@@ -108,12 +85,15 @@ def version(name: str) -> str:
     """What the server says that it is."""
     kind = kind_of(name)
     if kind in PYTHON_PEERS:
-        script = "import sys, importlib.metadata as m; print(*(p + ' ' + m.version(p) for p in sys.argv[1:]))"
-        said = _said(str(PEERS_VENV / "bin/python"), "-c", script, *PYTHON_PEERS[kind])
+        said = python_peers.versions(kind)
+    elif kind in python_peers.KINDS:
+        said = f"{kind} of Python {platform.python_version()}"
     elif kind == "headrace":
         said = _said(str(headrace_path()), "--version")
     elif kind == "caddy":
         said = "caddy " + _said(str(debian_path(kind)), "version")
+    elif kind in ("darkhttpd", "static"):
+        said = _said(str(debian_path(kind)), "--version")
     else:
         said = _said(str(debian_path(kind)), "-v")
     lines = said.strip().splitlines()
@@ -125,6 +105,7 @@ def _headrace(mode: str, site: Site, directory: Path) -> Command:
         *(str(headrace_path()), str(site.root), "--listen", "127.0.0.1:0", "--verbose"),
         *("--backend", mode or "auto", "--memory", site.memory),
         *(word for prefix, to in site.mounts.items() for word in ("--mount", f"{prefix}={to}")),
+        *(("--log", "combined") if site.log else ()),
     )
     return Command(argv)
 
@@ -147,7 +128,7 @@ error_log {directory}/error.log crit;
 events {{ worker_connections {CONNECTIONS}; }}
 http {{
 {places}
-    access_log off;
+    access_log {f"{site.log} combined" if site.log else "off"};
     keepalive_requests 1000000;
     default_type application/octet-stream;
     sendfile on;
@@ -180,9 +161,11 @@ server.max-fds = {DESCRIPTORS}
 server.max-connections = {CONNECTIONS}
 server.listen-backlog = {BACKLOG}
 server.max-keep-alive-requests = 65535
+server.max-keep-alive-idle = {KEEP_ALIVE_SECONDS}
 mimetype.assign = ( "" => "application/octet-stream" )
 """
         + (f'server.modules += ( "mod_alias" )\nalias.url = ( {aliases} )\n' if aliases else "")
+        + (f'server.modules += ( "mod_accesslog" )\naccesslog.filename = "{site.log}"\n' if site.log else "")
     )
     return Command((str(debian_path("lighttpd")), "-D", "-f", str(config)), port)
 
@@ -190,6 +173,8 @@ mimetype.assign = ( "" => "application/octet-stream" )
 def _caddy(mode: str, site: Site, directory: Path) -> Command:
     port = free_port()
     config = directory / "Caddyfile"
+    logging = f"log {{\n        output file {site.log}\n    }}" if site.log else ""
+    sidecars = "{\n        precompressed zstd br gzip\n    }" if mode == "precompressed" else ""
     config.write_text(
         f"""{{
     admin off
@@ -199,9 +184,10 @@ def _caddy(mode: str, site: Site, directory: Path) -> Command:
         level ERROR
     }}
 }}
-http://127.0.0.1:{port} {{
+http://:{port} {{
     root * {site.root}
-    file_server
+    file_server {sidecars}
+    {logging}
 }}
 """
     )
@@ -210,48 +196,17 @@ http://127.0.0.1:{port} {{
     return Command(argv, port, home)
 
 
-def _aiohttp(mode: str, site: Site, directory: Path) -> Command:
+def _darkhttpd(mode: str, site: Site, directory: Path) -> Command:
     port = free_port()
-    script = directory / "site_app.py"
-    script.write_text(
-        "import sys\n"
-        "from aiohttp import web\n"
-        "app = web.Application()\n"
-        "app.router.add_static('/', sys.argv[1])\n"
-        "web.run_app(app, host='127.0.0.1', port=int(sys.argv[2]), backlog=int(sys.argv[3]),\n"
-        "            access_log=None, print=None, shutdown_timeout=1)\n"
-    )
-    return Command((_peers_python(), str(script), str(site.root), str(port), str(BACKLOG)), port)
+    argv = (str(debian_path("darkhttpd")), str(site.root), "--addr", "127.0.0.1", "--port", str(port))
+    return Command((*argv, "--log", "/dev/null", "--timeout", str(KEEP_ALIVE_SECONDS)), port)
 
 
-def _starlette(mode: str, site: Site, directory: Path) -> Command:
+def _static_web_server(mode: str, site: Site, directory: Path) -> Command:
     port = free_port()
-    (directory / "site_app.py").write_text(
-        "import os\n"
-        "from starlette.staticfiles import StaticFiles\n"
-        "app = StaticFiles(directory=os.environ['HEADRACE_PEER_ROOT'])\n"
-    )
     argv = (
-        *(_peers_python(), "-m", "uvicorn", "site_app:app", "--app-dir", str(directory)),
-        *("--host", "127.0.0.1", "--port", str(port), "--backlog", str(BACKLOG)),
-        *("--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--no-access-log"),
-        *("--log-level", "warning", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "1"),
-    )
-    return Command(argv, port, {"HEADRACE_PEER_ROOT": str(site.root)})
-
-
-def _granian(mode: str, site: Site, directory: Path) -> Command:
-    port = free_port()
-    (directory / "site_app.py").write_text(
-        "async def app(scope, receive, send):\n"
-        "    await send({'type': 'http.response.start', 'status': 404, 'headers': []})\n"
-        "    await send({'type': 'http.response.body', 'body': b''})\n"
-    )
-    argv = (
-        *(_peers_python(), "-m", "granian", "--interface", "asginl", "--workers", "1"),
-        *("--host", "127.0.0.1", "--port", str(port), "--backlog", str(BACKLOG), "--log-level", "error"),
-        *("--static-path-route", "", "--static-path-mount", str(site.root)),
-        *("--working-dir", str(directory), "site_app:app"),
+        *(str(debian_path("static")), "--host", "127.0.0.1", "--port", str(port), "--root", str(site.root)),
+        *("--threads-multiplier", "1", "--log-level", "error"),
     )
     return Command(argv, port)
 
@@ -261,9 +216,9 @@ KINDS: Mapping[str, Callable[[str, Site, Path], Command]] = {
     "nginx": _nginx,
     "lighttpd": _lighttpd,
     "caddy": _caddy,
-    "aiohttp": _aiohttp,
-    "starlette": _starlette,
-    "granian": _granian,
+    "darkhttpd": _darkhttpd,
+    "static": _static_web_server,
+    **python_peers.KINDS,
 }
 
 
@@ -276,14 +231,8 @@ def headrace_path() -> Path | None:
 
 
 def debian_path(kind: str) -> str | None:
-    return shutil.which(kind, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    program = PROGRAMS.get(kind, kind)
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 @cache
@@ -300,23 +249,3 @@ def _said(*argv: str) -> str:
     except OSError:
         return ""
     return (done.stdout + done.stderr).strip()
-
-
-def _peers_python() -> str:
-    return str(PEERS_VENV / "bin/python")
-
-
-@cache
-def _make_peers_venv() -> str | None:
-    complete = PEERS_VENV / "complete"
-    if complete.exists() and complete.read_text().split() == list(PACKAGES):
-        return None
-    try:
-        venv.create(PEERS_VENV, with_pip=True, clear=True)
-        subprocess.run(
-            [_peers_python(), "-m", "pip", "install", "--quiet", *PACKAGES], check=True, timeout=300
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return f"an environment for the peers in Python could not be made in {PEERS_VENV}: {error}"
-    complete.write_text("\n".join(PACKAGES))
-    return None

@@ -17,12 +17,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from loadtest import peers
-from loadtest.peers import DESCRIPTORS, Command, Site
+from loadtest.command import DESCRIPTORS, Command, Site
 
 START_SECONDS = 20.0
 STOP_SECONDS = 6.0
@@ -54,12 +55,15 @@ def start(
     directory = Path(tempfile.mkdtemp(prefix=f"headrace-{name}-"))
     try:
         command = configure(site, directory) if configure else peers.command(name, site, directory)
-        log = (directory / "log").open("wb")
-        with log:
+        with ExitStack() as opened:
+            log = opened.enter_context((directory / "log").open("wb"))
+            out: IO[bytes] | int = log
+            if name.startswith("headrace"):  # whose access log it is
+                out = opened.enter_context(site.log.open("wb")) if site.log else subprocess.DEVNULL
             process = subprocess.Popen(
                 [*GATE, *command.argv],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL if name.startswith("headrace") else log,
+                stdout=out,
                 stderr=log,
                 env={**os.environ, **command.env},
                 start_new_session=True,
@@ -116,7 +120,8 @@ class Server:
         return found
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its processes; their figures include all threads, ended ones too."""
+        """User and system time of all its processes; their figures include all threads, ended ones too,
+        and the children that have ended and been waited for."""
         return sum(map(_cpu_ticks, self.pids)) / TICKS_PER_SECOND
 
     def wait_ready(self, port: int | None) -> None:
@@ -206,7 +211,7 @@ def _cpu_ticks(pid: int) -> int:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0
-    return int(after_name[11]) + int(after_name[12])
+    return sum(map(int, after_name[11:15]))
 
 
 def _kill(pid: int) -> None:

@@ -20,9 +20,9 @@ HEAD = (
 )
 
 
-def write(directory: Path, results: Sequence[Result]) -> Path:
+def write(directory: Path, results: Sequence[Result], head: str = HEAD) -> Path:
     path = directory / "README.md"
-    path.write_text("\n\n".join([HEAD, *(_section(directory, result) for result in results)]) + "\n")
+    path.write_text("\n\n".join([head, *(_section(directory, result) for result in results)]) + "\n")
     return path
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from loadtest import peers
 from loadtest.lab.findings import Findings
 
-# Where a disk was mounted says nothing to a reader, and is of this machine.
-PLACE = re.compile(r"/[^\s\"]*/headrace-disk-[^/\"]*/")
+# Where a disk was mounted, or a site lay, says nothing to a reader, and is of this machine.
+PLACE = re.compile(r"/[^\s\"]*/headrace-(?:disk|bench)-[^/\"]*/")
 
 
 @dataclass(frozen=True, slots=True)
