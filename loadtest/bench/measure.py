@@ -27,7 +27,7 @@ COLUMNS = (
 # What Headrace counts of itself, and what it is called here: of a hundred requests, so many.
 RATES: Mapping[str, str] = {
     "heads_judged": "heads_judged",  # went to h11, whole
-    "lines_judged": "lines_judged",  # only their first line did
+    "heads_put_together": "heads_put_together",  # were known line by line, or all but a few lines were
     "replies_recalled": "replies_recalled",  # were answered without a search
 }
 

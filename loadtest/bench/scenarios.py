@@ -24,7 +24,7 @@ OF_BROWSERS = (
     *COLUMNS,
     Column("unchanged", "304, %"),
     Column("heads_judged", "heads judged by h11, %"),
-    Column("lines_judged", "first lines alone, %"),
+    Column("heads_put_together", "put together from lines, %"),
     Column("replies_recalled", "replies recalled, %"),
 )
 PLOTS = (Plot("bars", "cpu_per_request", "CPU of the server", "µs per request"),)

@@ -16,6 +16,11 @@ MOST_ASPECTS = 8192
 LONGEST = 512  # bytes
 DECIDED_EACH_TIME = frozenset((b"range", b"if-range", b"if-match", b"if-unmodified-since"))
 
+# All that it may be made of.
+ASPECTS = DECIDED_EACH_TIME | {
+    b"accept", b"accept-encoding", b"sec-fetch-dest", b"if-none-match", b"if-modified-since", b"origin",
+}  # fmt: skip
+
 
 class Aspect:
     """What counts of a request. There is one object for all that are alike, as long as it is
@@ -52,3 +57,8 @@ class Aspect:
 
 
 _the_one = lru_cache(MOST_ASPECTS)(Aspect)
+
+
+def without_query(target: bytes) -> bytes:
+    """All of a request target that tells one file from another."""
+    return target.partition(b"?")[0]

@@ -80,9 +80,10 @@ class Express:
 
     def _find(self, line: Line, block: Block) -> Remembered | None:
         """The answer, if it is known and may leave as fast as it can."""
-        if not block.keep_alive or block.aspect is None:
+        meaning = block.meaning
+        if not meaning.keep_alive or meaning.aspect is None:
             return None
-        known = self._recall.find(line.method, line.target, b"", block.aspect)
+        known = self._recall.find(line.method, line.path, b"", meaning.aspect)
         return None if known is None or known.bandwidth is not None else known
 
     def _account(

@@ -1,6 +1,6 @@
 """Replies that have been given before, and still hold.
 
-What is answered to a plain request depends on its method, its target, its aspect, the rules of
+What is answered to a plain request depends on its method, its path, its aspect, the rules of
 the site, and what is known of the files that were asked about on the way. As long as all of that
 is what it was, so is the answer: nobody has to look for it again.
 
@@ -21,7 +21,7 @@ from server.answer.rules import Rulebook
 from server.files.entry import Dated, Entry
 from server.files.site import Site
 from server.loop import Loop
-from server.wire.aspect import Aspect
+from server.wire.aspect import Aspect, without_query
 from server.wire.exchange import Reply
 from server.wire.heads import Request
 from server.wire.table import Table
@@ -29,7 +29,7 @@ from server.wire.table import Table
 MOST_REPLIES = 8192
 MOST_TABLE_BYTES = 16 * 1024 * 1024
 REPLY_BYTES = 2048  # that a reply takes, and what it was asked with
-LONGEST_TARGET = 512  # bytes: there is no end of those that are longer
+LONGEST_PATH = 512  # bytes: there is no end of those that are longer
 
 Key = tuple[bytes, bytes, bytes, Aspect]
 
@@ -65,15 +65,15 @@ class Recall:
         """The answer, if it is known and holds."""
         if request.aspect is None:
             return None
-        known = self.find(request.method, request.target, persistence, request.aspect)
+        known = self.find(request.method, without_query(request.target), persistence, request.aspect)
         entry = None if known is None else known.entry()
         if known is None or entry is None:
             return None
         return Reply(known.answer, known.head, entry, known.bandwidth)
 
-    def find(self, method: bytes, target: bytes, persistence: bytes, aspect: Aspect) -> Remembered | None:
-        """What is known and holds."""
-        key = (method, target, persistence, aspect)
+    def find(self, method: bytes, path: bytes, persistence: bytes, aspect: Aspect) -> Remembered | None:
+        """What is known of a path as it was asked for, and holds."""
+        key = (method, path, persistence, aspect)
         known = self._replies.known.get(key)
         if known is None:
             return None
@@ -96,12 +96,13 @@ class Recall:
         consulted: Iterable[tuple[Entry, Found]],
         reply: Reply,
     ) -> None:
-        """A reply that everybody gets who asks so."""
+        """A reply that everybody gets who asks so, whatever the query; only lists depend on that."""
         if reply.entry is None or request.aspect is None or site.rules is not rules:
             return
-        if len(request.target) > LONGEST_TARGET:
+        path = without_query(request.target)
+        if reply.entry.inventory is not None or len(path) > LONGEST_PATH:
             return
-        key = (request.method, request.target, persistence, request.aspect)
+        key = (request.method, path, persistence, request.aspect)
         bases = tuple(Basis(ref(entry), found) for entry, found in consulted)
         remembered = Remembered(
             site, ref(rules), bases, reply.answer, reply.head, ref(reply.entry), reply.bandwidth

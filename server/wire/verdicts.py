@@ -20,9 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import cast
 
-from server.wire.aspect import Aspect
+from server.wire.aspect import ASPECTS, Aspect, without_query
 from server.wire.heads import END, MOST_BYTES, MOST_FIELDS, Refusal, Request, verdict
 from server.wire.table import Table
 
@@ -31,40 +32,59 @@ MOST_FIELD_LINES = 8192
 MOST_TABLE_BYTES = 4 * 1024 * 1024  # of a kind, with what they mean
 FIELD_BYTES = 200  # that a field takes, however short it is
 LONGEST_HALF = MOST_BYTES // 2
+LONGEST_COUNTING = 512  # bytes of a line that an answer may depend on
 MOST_NEW = 4  # lines that are worth a head of their own
 TELLING = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"))
+COUNTING = TELLING | ASPECTS | {b"host", b"connection"}
 PERSISTENCE = frozenset((b"", b"keep-alive", b"close"))
 
 HOST = b"\r\nHost: a"
 
 
-@dataclass(slots=True, eq=False)
 class Line:
     """What a request line means."""
 
-    method: bytes
-    target: bytes
+    __slots__ = ("method", "path", "target")
+
+    def __init__(self, method: bytes, target: bytes) -> None:
+        self.method = method
+        self.target = target
+        self.path = without_query(target)
 
 
-class Field(NamedTuple):
+class Field:
     """What a field line means."""
 
-    name: bytes  # in lower case
-    value: bytes
+    __slots__ = ("counts", "name", "value")
+
+    def __init__(self, text: bytes) -> None:
+        """RFC 9112 section 5, of a line that h11 has accepted, or is about to judge."""
+        name, _, value = text.partition(b":")
+        self.name = name.lower()
+        self.value = value.strip(b" \t")
+        self.counts = self.name in COUNTING  # whether an answer may depend on it
+
+
+@dataclass(slots=True, eq=False)
+class Meaning:
+    """What those fields of a block mean that count."""
+
+    host: bytes
+    keep_alive: bool
+    aspect: Aspect | None
 
 
 @dataclass(slots=True, eq=False)
 class Block:
     """What a block of fields means."""
 
-    host: bytes
-    fields: Mapping[bytes, bytes]
-    keep_alive: bool
-    aspect: Aspect | None
+    meaning: Meaning
+    lines: Sequence[Field]
 
     def below(self, line: Line) -> Request:
         """The two together."""
-        return Request(line.method, line.target, self.host, b"1.1", self.fields, self.keep_alive, self.aspect)
+        host, keep_alive, aspect = self.meaning.host, self.meaning.keep_alive, self.meaning.aspect
+        return Request(line.method, line.target, host, b"1.1", _joined(self.lines), keep_alive, aspect)
 
 
 class Verdicts:
@@ -102,14 +122,16 @@ class Verdicts:
         line, _, block = head.partition(b"\r\n")
         if isinstance(judged, Request) and _is_plain(judged, line):
             lines = block[: -len(END)].split(b"\r\n")
-            fields = list(map(_field, lines))
+            fields = list(map(Field, lines))
             if _joined(fields) == judged.fields:
-                for text, field in zip(lines, fields, strict=True):
-                    self._learn_field(text, field)
-            asked = Line(judged.method, judged.target)
-            self._learn(
-                line, asked, block, Block(judged.host, judged.fields, judged.keep_alive, judged.aspect)
-            )
+                self._learn_fields(lines, fields)
+                meaning = Meaning(judged.host, judged.keep_alive, judged.aspect)
+                self._learn(
+                    line,
+                    Line(judged.method, judged.target),
+                    block,
+                    Block(meaning, fields),
+                )
         return judged
 
     def _put_together(self, line: bytes, block: bytes, half: Block | None) -> tuple[Line, Block] | None:
@@ -126,9 +148,15 @@ class Verdicts:
         if (new or asked is None) and (asked := self._read(line, new)) is None:
             return None
         if half is None:
-            half = _block([field or _field(text) for text, field in zip(lines, fields, strict=True)])
-            if half is None:
+            whole = cast(list[Field], fields)
+            if new:
+                whole = [field or Field(text) for text, field in zip(lines, fields, strict=True)]
+            counting = tuple([field for field in whole if field.counts])
+            # Of what is new there is no end.
+            meaning = _meaning.__wrapped__(counting) if new else _meaning(counting)
+            if meaning is None:
                 return None
+            half = Block(meaning, whole)
         self.put_together += 1
         self._learn(line, asked, block, half)
         return asked, half
@@ -141,11 +169,10 @@ class Verdicts:
         judged = verdict(b"".join((line, HOST, *(b"\r\n" + text for text in new), END)))
         if not isinstance(judged, Request) or not _is_plain(judged, line):
             return None
-        fields = list(map(_field, new))
-        if _joined([Field(b"host", b"a"), *fields]) != judged.fields:
+        fields = list(map(Field, new))
+        if {b"host": b"a", **_joined(fields)} != judged.fields:
             return None
-        for text, field in zip(new, fields, strict=True):
-            self._learn_field(text, field)
+        self._learn_fields(new, fields)
         return Line(judged.method, judged.target)
 
     def _learn(self, line: bytes, asked: Line, block: bytes, half: Block) -> None:
@@ -154,40 +181,33 @@ class Verdicts:
         if len(block) <= LONGEST_HALF:
             self._blocks.learn(block, half)
 
-    def _learn_field(self, text: bytes, field: Field) -> None:
-        if len(text) <= LONGEST_HALF:
-            self._fields.learn(text, field)
+    def _learn_fields(self, lines: Sequence[bytes], fields: Sequence[Field]) -> None:
+        for text, field in zip(lines, fields, strict=True):
+            if len(text) <= (LONGEST_COUNTING if field.counts else LONGEST_HALF):
+                self._fields.learn(text, field)
 
 
 def _size(part: bytes) -> int:
     return len(part) + (1 + part.count(b"\r\n")) * FIELD_BYTES
 
 
-def _field(text: bytes) -> Field:
-    """RFC 9112 section 5, of a line that h11 has accepted, or is about to judge."""
-    name, _, value = text.partition(b":")
-    return Field(name.lower(), value.strip(b" \t"))
-
-
 def _joined(lines: Sequence[Field]) -> dict[bytes, bytes]:
     """The fields by name, those of one name as one (RFC 9110 section 5.3)."""
-    fields = dict(lines)
-    if len(fields) < len(lines):
-        fields = {}
-        for name, value in lines:
-            fields[name] = fields[name] + b", " + value if name in fields else value
+    fields: dict[bytes, bytes] = {}
+    for line in lines:
+        name, value = line.name, line.value
+        fields[name] = fields[name] + b", " + value if name in fields else value
     return fields
 
 
-def _block(lines: Sequence[Field]) -> Block | None:
+@lru_cache(MOST_HALVES)
+def _meaning(counting: tuple[Field, ...]) -> Meaning | None:
     """What lines mean together that are in order by themselves; None if that is not plain."""
-    fields = _joined(lines)
+    fields = _joined(counting)
     host = fields.get(b"host")
-    if not host or not _are_plain(fields):
+    if not host or [line.name for line in counting].count(b"host") > 1 or not _are_plain(fields):
         return None
-    if len(fields) < len(lines) and [line.name for line in lines].count(b"host") > 1:
-        return None
-    return Block(host, fields, fields.get(b"connection", b"").lower() != b"close", Aspect.of(host, fields))
+    return Meaning(host, fields.get(b"connection", b"").lower() != b"close", Aspect.of(host, fields))
 
 
 def _is_plain(request: Request, line: bytes) -> bool:
