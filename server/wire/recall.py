@@ -29,6 +29,7 @@ from server.wire.table import Table
 MOST_REPLIES = 8192
 MOST_TABLE_BYTES = 16 * 1024 * 1024
 REPLY_BYTES = 2048  # that a reply takes, and what it was asked with
+USE_SECONDS = 0.1  # uses of an entry within that count as one
 LONGEST_PATH = 512  # bytes: there is no end of those that are longer
 
 Key = tuple[bytes, bytes, bytes, Aspect]
@@ -121,7 +122,8 @@ class Recall:
                 return None
             if not entry.holds():
                 return False
-        sent.use(self._loop.now)
+        if self._loop.now - sent.used_at > USE_SECONDS:
+            sent.use(self._loop.now)
         return True
 
 
