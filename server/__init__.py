@@ -5,9 +5,10 @@ owners: what to answer (`answer`), what goes out next (`wire`), who is ready (`l
 
 A request's way, each hop with one owner:
 
-    accept      wire.listener      a socket
+    accept      wire.server        a socket
     receive     wire.connection    bytes of a head
-    judge       wire.heads         Request or Refusal, by h11
+    judge       wire.heads         Request or Refusal, by h11; wire.verdicts remembers
+    recall      wire.express       what was answered before, and still holds: straight to "send"
     locate      files.site         which root, which path
     open        files.docroot      an Entry: what is known of the path, seldom older than a second
     decide      answer.plan        status, headers, which bytes

@@ -30,9 +30,9 @@ SLOW_FILES, SLOW_BYTES = 100, 1_100 * ground.KB
 FAST_FILES, FAST_BYTES = 4, 10 * ground.MB
 ARRIVAL_SECONDS = 60.0
 OWN_MIB = 128  # Headrace's --memory
-# Besides: the interpreter, and in the kernel for each reader the 128 KiB that a socket may hold unsent, and
+# Besides: the interpreter, and in the kernel for each reader the 64 KiB that a socket may hold unsent, and
 # what one call adds when that is nearly reached, his own side included.
-BASE_MIB, PER_READER_KIB = 64, 192
+BASE_MIB, PER_READER_KIB = 64, 128
 NOTES = (
     f"Each slow reader takes {BYTES_PER_SECOND} bytes a second, {TURN_SECONDS:g} times as many every "
     f"{TURN_SECONDS:g} s, of one of {SLOW_FILES} files of {SLOW_BYTES / 1e6:g} MB; the fast one fetches "
