@@ -12,7 +12,7 @@ from typing import Protocol
 from server.loop import Loop
 from server.observe.journal import Journal
 
-MOST_KNOWN = 8192  # request lines, referers and agents: most come again
+MOST_KNOWN = 2048  # request lines, referers and agents: most come again
 LONG_BYTES = 512  # anybody can send any number of such that are longer
 UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\uffff]')
 

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from server.answer.wishes import Wishes
 
-# There is no end of ranges, and who sends the others does not come often: each is decided anew.
 MOST_ASPECTS = 8192
 LONGEST = 512  # bytes
+# There is no end of ranges, and who sends the others does not come often: each is decided anew.
 DECIDED_EACH_TIME = frozenset((b"range", b"if-range", b"if-match", b"if-unmodified-since"))
 
 # All that it may be made of.

@@ -153,7 +153,7 @@ class Connection:
             return
         if not data:
             self._half_closed = True
-            if self.idle:
+            if self.idle and not self._queued:  # else heads are left that it may answer
                 self.drop()
             else:
                 self.deadline = min(self.deadline, self._server.loop.now + patience.GONE_SECONDS)
@@ -173,6 +173,7 @@ class Connection:
         server = self._server
         if server.draining or self._pace is not None:
             return
+        held = len(self._inbox.bytes)
         try:
             left = server.express.answer(self._sock, self._inbox, self._peer, server.date(), self.wake)
         except OSError:
@@ -182,11 +183,12 @@ class Connection:
         if isinstance(left, Outbox):
             self._outbox = left
             self._blocked = True
+            left.stall()
             self.deadline = server.loop.now + patience.SEND_SECONDS
             self._rest()
         elif left is not None:
             self._take(left)
-        elif self._inbox.empty:
+        elif len(self._inbox.bytes) < held:
             self.deadline = server.loop.now + patience.KEEP_ALIVE_SECONDS
 
     def _serve(self) -> None:

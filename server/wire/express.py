@@ -51,7 +51,7 @@ class Express:
         while left is None and at < len(data) and len(answered) < MOST_ANSWERS and size < MOST_BYTES:
             end = data.find(END, at) + len(END)
             if end < len(END) or end - at > MOST_HEAD_BYTES or data.startswith(b"\r\n", at):
-                break  # it is not all there, or not in order
+                break  # it is not all there, or for the inbox to judge
             halves = self._verdicts.recall(data[at:end])
             if halves is None:
                 left = self._verdicts.judge_anew(data[at:end])
@@ -69,7 +69,12 @@ class Express:
                     size += len(head) + len(body)
             at = end
         if answered:
-            sent = _send(sock, parts, size)
+            self._recall.hits += len(answered)
+            try:
+                sent = _send(sock, parts, size)
+            except OSError:
+                self._lose(peer, answered)
+                raise
             if sent < size or self._log is not None:
                 rest = self._account(peer, answered, parts, sent, wake)
                 if rest is not None:  # what is behind it is read again
@@ -103,6 +108,12 @@ class Express:
             if self._log is not None:
                 self._log.answered(peer, block.below(line), known.answer.status, len(body))
         return None
+
+    def _lose(self, peer: str, answered: Sequence[Answered]) -> None:
+        """Logs that nobody was there to take the answers."""
+        if self._log is not None:
+            for _, line, block, known in answered:
+                self._log.answered(peer, block.below(line), known.answer.status, 0)
 
 
 def _body(known: Remembered) -> Part | None:

@@ -51,7 +51,7 @@ class Remembered:
     head: Dated
     entry: ReferenceType[Entry]  # whose bytes are sent
     bandwidth: int | None
-    held_at: float = -1.0  # the turn in which that was found to be so
+    held_at: float = -1.0  # the turn in which it was found to hold
 
 
 class Recall:
@@ -60,7 +60,7 @@ class Recall:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._replies: Table[Key, Remembered] = Table(MOST_REPLIES, MOST_TABLE_BYTES, _size)
-        self.hits = 0
+        self.hits = 0  # replies that were given again
 
     def reply(self, request: Request, persistence: bytes) -> Reply | None:
         """The answer, if it is known and holds."""
@@ -68,12 +68,14 @@ class Recall:
             return None
         known = self.find(request.method, without_query(request.target), persistence, request.aspect)
         entry = None if known is None else known.entry()
-        if known is None or entry is None:
+        if known is None or entry is None or entry.gone:
             return None
+        self.hits += 1
         return Reply(known.answer, known.head, entry, known.bandwidth)
 
     def find(self, method: bytes, path: bytes, persistence: bytes, aspect: Aspect) -> Remembered | None:
-        """What is known of a path as it was asked for, and holds."""
+        """What is known of a path as it was asked for, and holds. Its entry may have gone in this
+        very turn."""
         key = (method, path, persistence, aspect)
         known = self._replies.known.get(key)
         if known is None:
@@ -85,7 +87,6 @@ class Recall:
             if not holds:
                 return None
             known.held_at = self._loop.now
-        self.hits += 1
         return known
 
     def keep(
@@ -113,17 +114,17 @@ class Recall:
     def _holds(self, known: Remembered) -> bool | None:
         """None: it never will again; False: not before the files have been looked at."""
         site = known.site
-        sent = known.entry()
-        if sent is None or not site.ready or site.rules is not known.rules():
+        if known.entry() is None or not site.ready or site.rules is not known.rules():
             return None
+        now = self._loop.now
         for reference, found in known.bases:
             entry = reference()
             if entry is None or entry.found is not found:
                 return None
             if not entry.holds():
                 return False
-        if self._loop.now - sent.used_at > USE_SECONDS:
-            sent.use(self._loop.now)
+            if now - entry.used_at > USE_SECONDS:
+                entry.use(now)
         return True
 
 

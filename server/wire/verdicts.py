@@ -33,6 +33,8 @@ MOST_TABLE_BYTES = 4 * 1024 * 1024  # of a kind, with what they mean
 FIELD_BYTES = 200  # that a field takes, however short it is
 LONGEST_HALF = MOST_BYTES // 2
 LONGEST_COUNTING = 512  # bytes of a line that an answer may depend on
+MOST_COUNTING = 12  # such lines of a block whose meaning is remembered
+MOST_MEANINGS = 512
 MOST_NEW = 4  # lines that are worth a head of their own
 TELLING = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"))
 COUNTING = TELLING | ASPECTS | {b"host", b"connection"}
@@ -58,7 +60,7 @@ class Field:
     __slots__ = ("counts", "name", "value")
 
     def __init__(self, text: bytes) -> None:
-        """RFC 9112 section 5, of a line that h11 has accepted, or is about to judge."""
+        """RFC 9112 section 5, of a line that h11 has accepted."""
         name, _, value = text.partition(b":")
         self.name = name.lower()
         self.value = value.strip(b" \t")
@@ -152,8 +154,8 @@ class Verdicts:
             if new:
                 whole = [field or Field(text) for text, field in zip(lines, fields, strict=True)]
             counting = tuple([field for field in whole if field.counts])
-            # Of what is new there is no end.
-            meaning = _meaning.__wrapped__(counting) if new else _meaning(counting)
+            plenty = new or len(counting) > MOST_COUNTING  # of which there is no end
+            meaning = _meaning.__wrapped__(counting) if plenty else _meaning(counting)
             if meaning is None:
                 return None
             half = Block(meaning, whole)
@@ -188,7 +190,8 @@ class Verdicts:
 
 
 def _size(part: bytes) -> int:
-    return len(part) + (1 + part.count(b"\r\n")) * FIELD_BYTES
+    """It is kept as it came, and what it means besides, in up to two pieces."""
+    return 3 * len(part) + (1 + part.count(b"\r\n")) * FIELD_BYTES
 
 
 def _joined(lines: Sequence[Field]) -> dict[bytes, bytes]:
@@ -200,7 +203,7 @@ def _joined(lines: Sequence[Field]) -> dict[bytes, bytes]:
     return fields
 
 
-@lru_cache(MOST_HALVES)
+@lru_cache(MOST_MEANINGS)
 def _meaning(counting: tuple[Field, ...]) -> Meaning | None:
     """What lines mean together that are in order by themselves; None if that is not plain."""
     fields = _joined(counting)
