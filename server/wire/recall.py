@@ -29,7 +29,6 @@ from server.wire.table import Table
 MOST_REPLIES = 8192
 MOST_TABLE_BYTES = 16 * 1024 * 1024
 REPLY_BYTES = 2048  # that a reply takes, and what it was asked with
-USE_SECONDS = 0.1  # uses of an entry within that count as one
 LONGEST_PATH = 512  # bytes: there is no end of those that are longer
 
 Key = tuple[bytes, bytes, bytes, Aspect]
@@ -123,8 +122,7 @@ class Recall:
                 return None
             if not entry.holds():
                 return False
-            if now - entry.used_at > USE_SECONDS:
-                entry.use(now)
+            entry.use(now)
         return True
 
 

@@ -7,10 +7,10 @@ from tests.rig.files import MIB, noise, write
 from tests.rig.server import serving
 
 SHORT = {
-    "server.wire.connection:HEAD_SECONDS": 1,
-    "server.wire.connection:KEEP_ALIVE_SECONDS": 1,
-    "server.wire.connection:SEND_SECONDS": 1,
-    "server.wire.connection:LINGER_SECONDS": 1,
+    "server.wire.patience:HEAD_SECONDS": 1,
+    "server.wire.patience:KEEP_ALIVE_SECONDS": 1,
+    "server.wire.patience:SEND_SECONDS": 1,
+    "server.wire.patience:LINGER_SECONDS": 1,
 }
 
 
