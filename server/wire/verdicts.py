@@ -151,11 +151,14 @@ class Verdicts:
             return None
         if half is None:
             whole = cast(list[Field], fields)
+            endless = False
             if new:
                 whole = [field or Field(text) for text, field in zip(lines, fields, strict=True)]
+                endless = any(field.counts for field, text in zip(whole, lines, strict=True) if text in new)
             counting = tuple([field for field in whole if field.counts])
-            plenty = new or len(counting) > MOST_COUNTING  # of which there is no end
-            meaning = _meaning.__wrapped__(counting) if plenty else _meaning(counting)
+            # Of what is new, or much, there is no end: that is worked out each time.
+            endless |= len(counting) > MOST_COUNTING
+            meaning = _meaning.__wrapped__(counting) if endless else _meaning(counting)
             if meaning is None:
                 return None
             half = Block(meaning, whole)
