@@ -7,6 +7,7 @@ and the rules are what they were, and nothing guards them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from server.answer.wishes import Wishes
@@ -22,25 +23,16 @@ ASPECTS = DECIDED_EACH_TIME | {
 }  # fmt: skip
 
 
+@dataclass(slots=True, eq=False)
 class Aspect:
     """What counts of a request. There is one object for all that are alike, as long as it is
     remembered: to compare aspects is to compare their places in memory."""
 
-    __slots__ = ("host", "modified_since", "none_match", "of_other_origin", "wishes")
-
-    def __init__(
-        self,
-        host: bytes,
-        wishes: Wishes,
-        none_match: bytes | None,
-        modified_since: bytes | None,
-        of_other_origin: bool,
-    ) -> None:
-        self.host = host
-        self.wishes = wishes
-        self.none_match = none_match  # what the client has already
-        self.modified_since = modified_since
-        self.of_other_origin = of_other_origin  # whether a page of another origin asks
+    host: bytes
+    wishes: Wishes
+    none_match: bytes | None  # what the client has already
+    modified_since: bytes | None
+    of_other_origin: bool  # whether a page of another origin asks
 
     @staticmethod
     def of(host: bytes, fields: Mapping[bytes, bytes]) -> Aspect | None:

@@ -18,10 +18,9 @@ is shorter; only if that is plain, too, are they believed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
 
 from server.wire.aspect import ASPECTS, Aspect, without_query
 from server.wire.heads import END, MOST_BYTES, MOST_FIELDS, Refusal, Request, verdict
@@ -60,7 +59,7 @@ class Field:
     __slots__ = ("counts", "name", "value")
 
     def __init__(self, text: bytes) -> None:
-        """RFC 9112 section 5, of a line that h11 has accepted."""
+        """RFC 9112 section 5, of a line that is believed only if h11 accepts it."""
         name, _, value = text.partition(b":")
         self.name = name.lower()
         self.value = value.strip(b" \t")
@@ -126,14 +125,9 @@ class Verdicts:
             lines = block[: -len(END)].split(b"\r\n")
             fields = list(map(Field, lines))
             if _joined(fields) == judged.fields:
-                self._learn_fields(lines, fields)
-                meaning = Meaning(judged.host, judged.keep_alive, judged.aspect)
-                self._learn(
-                    line,
-                    Line(judged.method, judged.target),
-                    block,
-                    Block(meaning, fields),
-                )
+                self._learn_fields(zip(lines, fields, strict=True))
+                half = Block(Meaning(judged.host, judged.keep_alive, judged.aspect), fields)
+                self._learn(line, Line(judged.method, judged.target), block, half)
         return judged
 
     def _put_together(self, line: bytes, block: bytes, half: Block | None) -> tuple[Line, Block] | None:
@@ -142,22 +136,18 @@ class Verdicts:
         lines = block[: -len(END)].split(b"\r\n") if half is None else []
         known = self._fields.known
         fields = [known.get(text) for text in lines]
-        new: Sequence[bytes] = ()
+        new: dict[bytes, Field] = {}
         if None in fields:
-            new = [text for text, field in zip(lines, fields, strict=True) if field is None]
+            new = {text: Field(text) for text, field in zip(lines, fields, strict=True) if field is None}
         if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or 2 * len(new) > len(lines):
             return None
         if (new or asked is None) and (asked := self._read(line, new)) is None:
             return None
         if half is None:
-            whole = cast(list[Field], fields)
-            endless = False
-            if new:
-                whole = [field or Field(text) for text, field in zip(lines, fields, strict=True)]
-                endless = any(field.counts for field, text in zip(whole, lines, strict=True) if text in new)
+            whole = [field or new[text] for text, field in zip(lines, fields, strict=True)]
             counting = tuple([field for field in whole if field.counts])
             # Of what is new, or much, there is no end: that is worked out each time.
-            endless |= len(counting) > MOST_COUNTING
+            endless = len(counting) > MOST_COUNTING or any(field.counts for field in new.values())
             meaning = _meaning.__wrapped__(counting) if endless else _meaning(counting)
             if meaning is None:
                 return None
@@ -166,7 +156,7 @@ class Verdicts:
         self._learn(line, asked, block, half)
         return asked, half
 
-    def _read(self, line: bytes, new: Sequence[bytes]) -> Line | None:
+    def _read(self, line: bytes, new: Mapping[bytes, Field]) -> Line | None:
         """What a request line means that is new, or stands above fields that are, by h11's
         judgement of just these."""
         if len(line) > LONGEST_HALF:
@@ -174,10 +164,9 @@ class Verdicts:
         judged = verdict(b"".join((line, HOST, *(b"\r\n" + text for text in new), END)))
         if not isinstance(judged, Request) or not _is_plain(judged, line):
             return None
-        fields = list(map(Field, new))
-        if {b"host": b"a", **_joined(fields)} != judged.fields:
+        if {b"host": b"a", **_joined(new.values())} != judged.fields:
             return None
-        self._learn_fields(new, fields)
+        self._learn_fields(new.items())
         return Line(judged.method, judged.target)
 
     def _learn(self, line: bytes, asked: Line, block: bytes, half: Block) -> None:
@@ -186,8 +175,8 @@ class Verdicts:
         if len(block) <= LONGEST_HALF:
             self._blocks.learn(block, half)
 
-    def _learn_fields(self, lines: Sequence[bytes], fields: Sequence[Field]) -> None:
-        for text, field in zip(lines, fields, strict=True):
+    def _learn_fields(self, lines: Iterable[tuple[bytes, Field]]) -> None:
+        for text, field in lines:
             if len(text) <= (LONGEST_COUNTING if field.counts else LONGEST_HALF):
                 self._fields.learn(text, field)
 
@@ -197,7 +186,7 @@ def _size(part: bytes) -> int:
     return 3 * len(part) + (1 + part.count(b"\r\n")) * FIELD_BYTES
 
 
-def _joined(lines: Sequence[Field]) -> dict[bytes, bytes]:
+def _joined(lines: Iterable[Field]) -> dict[bytes, bytes]:
     """The fields by name, those of one name as one (RFC 9110 section 5.3)."""
     fields: dict[bytes, bytes] = {}
     for line in lines:

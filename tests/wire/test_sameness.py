@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -114,11 +115,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
     for path in folder.rglob("*"):
         os.utime(path, (YESTERDAY, YESTERDAY))
     (folder / "headrace.toml").write_text(CONFIG)
-    options = {"cwd": folder, "environment": {"PYTHONPATH": os.getcwd()}}
-    with (
-        serving(None, **options) as remembering,  # type: ignore[arg-type]
-        serving(None, rig={"constants": FORGETS}, **options) as forgetful,  # type: ignore[arg-type]
-    ):
+    start = partial(serving, None, cwd=folder, environment={"PYTHONPATH": os.getcwd()})
+    with start() as remembering, start(rig={"constants": FORGETS}) as forgetful:
         yield remembering, forgetful
         assert remembering.state()["replies_recalled"] > 0
         state = forgetful.state()
