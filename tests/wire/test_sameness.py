@@ -60,6 +60,11 @@ LINES = [
     b"POST / HTTP/1.1",
     b"OPTIONS * HTTP/1.1",
     b"GET /a#b HTTP/1.1",
+    b"GET /a b HTTP/1.1",
+    b"GET  / HTTP/1.1",
+    b"GET / HTTP/1.1 ",
+    b"GET /\xe9 HTTP/1.1",
+    b"G\xe9T / HTTP/1.1",
 ]
 FIELDS = [
     b"Host: a.example",
@@ -87,6 +92,12 @@ FIELDS = [
     b" folded",
     b"X : y",
     b"X: \x01",
+    b"X: \xe9",
+    b"no colon",
+    b"nocolon",
+    b": no name",
+    b"X:",
+    b"X:y: z\t",
 ]
 # What hides a second message, and looks whole to whoever counts events.
 SMUGGLING = [
