@@ -1,6 +1,7 @@
 """The command: which scenarios, which servers, how often; and what is missing for them.
 
-python -m loadtest.lab [SCENARIO ...] [--quick] [--flame] [--rounds N] [--servers NAME ...]
+python -m loadtest.lab [SCENARIO ...] [--quick] [--flame] [--rounds N]
+                       [--servers NAME ...] [--once NAME ...]
 """
 
 from __future__ import annotations
@@ -62,10 +63,11 @@ def _run(options: argparse.Namespace) -> None:
                 options.rounds,
                 quick=options.quick,
                 progress=bar,
+                once=options.once,
                 flame=flame if options.flame and scenario.flames else None,
             )
             bench.say(f"{name}:")
-            facts = results.facts(names, options.rounds, quick=options.quick)
+            facts = results.facts(names, options.rounds, options.once, quick=options.quick)
             found = scenario.run(bench)
             facts["failures"] = bench.failures
             facts["seconds"] = bench.seconds
@@ -85,7 +87,9 @@ def _leave_out(reason: str) -> None:
 
 def _say_how_long(parts: Sequence[Part], options: argparse.Namespace) -> None:
     each = {
-        part.scenario.name: part.seconds(options.rounds, quick=options.quick, flame=options.flame)
+        part.scenario.name: part.seconds(
+            options.rounds, options.once, quick=options.quick, flame=options.flame
+        )
         for part in parts
     }
     listed = ", ".join(f"{name} {duration(seconds)}" for name, seconds in each.items())
@@ -98,6 +102,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="under five minutes: fewer servers and cells")
     parser.add_argument("--rounds", type=int, help="of which the medians are taken; 3, or 1 if quick")
     parser.add_argument("--servers", nargs="+", choices=peers.NAMES, metavar="NAME", help=f"of {peers.NAMES}")
+    parser.add_argument(
+        "--once",
+        nargs="+",
+        default=(),
+        choices=peers.NAMES,
+        metavar="NAME",
+        help="servers that take part in the first round only: those that no target is close to",
+    )
     parser.add_argument("--flame", action="store_true", help="a round more, for flame graphs of Headrace")
     parser.add_argument("--results", type=Path, help="where to; results/lab, or results/lab-quick if quick")
     options = parser.parse_args()

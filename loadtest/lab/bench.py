@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,13 +70,16 @@ class Bench:
         *,
         quick: bool,
         progress: Progress,
+        once: Collection[str] = (),
         flame: Callable[[object], Flame] | None = None,
     ) -> None:
-        """`flame`, of a case, says what graph is to be made of it in a round more; None if none is."""
+        """Who is in `once` has a turn in the first round only. `flame`, of a case, says what graph is
+        to be made of it in a round more; None if none is."""
         self.names = names
         self.rounds = rounds
         self.quick = quick
         self.failures: list[str] = []
+        self._once = once
         self._flame = flame
         self._progress = progress
         self._started = time.monotonic()
@@ -102,10 +105,12 @@ class Bench:
 
     def _turns(self, cases: Sequence[Case], names: Sequence[str]) -> Iterator[Turn[Case]]:
         """All servers in turn in each case, and all cases in each round."""
-        self._progress.reset(self._task, total=self.rounds * len(cases) * len(names))
-        for number in range(1, self.rounds + 1):
+        again = [name for name in names if name not in self._once]
+        rounds = [names, *[again] * (self.rounds - 1)]
+        self._progress.reset(self._task, total=len(cases) * sum(map(len, rounds)))
+        for number, those in enumerate(rounds, 1):
             for case in cases:
-                for name in names:
+                for name in those:
                     self.doing(f"round {number}, {case}, {name}")
                     yield Turn(number, case, name)
                     self._progress.advance(self._task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,10 +36,10 @@ class Part:
     scenario: Scenario
     names: Sequence[str]
 
-    def seconds(self, rounds: int, *, quick: bool, flame: bool) -> float:
-        """What it takes about, on a machine that does nothing else."""
+    def seconds(self, rounds: int, once: Collection[str] = (), *, quick: bool, flame: bool) -> float:
+        """What it takes about, on a machine that does nothing else, if some have one turn only."""
         pace = self.scenario.quick if quick else self.scenario.full
-        turns = rounds * len(self.names) + (flame and self.scenario.flames)
+        turns = sum(1 if name in once else rounds for name in self.names) + (flame and self.scenario.flames)
         return pace.set_up + turns * pace.turn
 
 

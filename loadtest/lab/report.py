@@ -47,11 +47,13 @@ def _section(directory: Path, result: Result) -> str:
 def _circumstances(facts: Mapping[str, object]) -> str:
     versions = facts["versions"]
     assert isinstance(versions, list)
+    once = facts.get("once")
+    others = f", but one of {', '.join(once)}" if isinstance(once, list) and once else ""
     quick = ", in the quick form" if facts["quick"] else ""
     return (
-        f"{facts['date']}, {facts['rounds']} round(s){quick}, {facts['seconds']} s; Linux {facts['kernel']}, "
-        f"{facts['cpu']}, Python {facts['python']}; {', '.join(versions)}; load average at the start "
-        f"{facts['load_average_at_start']}."
+        f"{facts['date']}, {facts['rounds']} round(s){others}{quick}, {facts['seconds']} s; "
+        f"Linux {facts['kernel']}, {facts['cpu']}, Python {facts['python']}; {', '.join(versions)}; "
+        f"load average at the start {facts['load_average_at_start']}."
     )
 
 

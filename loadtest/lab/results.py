@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Result:
     findings: Findings
 
 
-def facts(names: Sequence[str], rounds: int, *, quick: bool) -> dict[str, object]:
+def facts(names: Sequence[str], rounds: int, once: Collection[str], *, quick: bool) -> dict[str, object]:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
@@ -38,6 +38,7 @@ def facts(names: Sequence[str], rounds: int, *, quick: bool) -> dict[str, object
         "python": platform.python_version(),
         "versions": list(dict.fromkeys(map(peers.version, names))),
         "rounds": rounds,
+        "once": [name for name in names if name in once and rounds > 1],
         "quick": quick,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "load_average_at_start": round(os.getloadavg()[0], 2),

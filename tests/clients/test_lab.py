@@ -230,6 +230,24 @@ def test_a_round_more_for_the_flame_graphs_is_in_the_estimate(ground: None) -> N
     assert with_graphs - plain == part.scenario.quick.turn
 
 
+def test_who_takes_part_once_has_a_turn_in_the_first_round_only(ground: None) -> None:
+    from loadtest.lab.bench import Bench, Turn, progress  # which needs what the laboratory needs
+
+    (part,) = plan(["hot"], ["headrace", "caddy"], quick=False)
+    pace = part.scenario.full
+    assert part.seconds(3, ["caddy"], quick=False, flame=False) == pace.set_up + 4 * pace.turn
+    with progress() as bar:
+        bench = Bench(part.names, 3, quick=False, progress=bar, once=["caddy"])
+        turns: list[tuple[int, str]] = []
+
+        def one(turn: Turn[str]) -> Cell:
+            turns.append((turn.round, turn.server))
+            return Cell(turn.server, turn.case, turn.round, {})
+
+        bench.measure(["a case"], one, lambda cell: cell.server)
+    assert turns == [(1, "headrace"), (1, "caddy"), (2, "headrace"), (3, "headrace")]
+
+
 def test_slow_readers_take_their_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "TURN_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as door, ExitStack() as stack:
