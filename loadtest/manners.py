@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import hard_cases, hard_messages, peers, servers
+from loadtest.command import Command, Site, free_port
 from loadtest.hard_cases import NEXT_BODY, Case, get
 from loadtest.verdicts import Answer, Kind, Seen, Verdict, judge, status
 
@@ -313,9 +314,9 @@ def _version(kind: str) -> str:
     return peers.version(kind).partition(" - ")[0]
 
 
-def _nginx(site: peers.Site, directory: Path) -> peers.Command:
+def _nginx(site: Site, directory: Path) -> Command:
     """As Debian's nginx.conf, and files compressed beforehand."""
-    port = peers.free_port()
+    port = free_port()
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     places = "\n".join(f"    {kind}_temp_path {directory}/{kind};" for kind in kinds)
     config = directory / "nginx.conf"
@@ -347,12 +348,12 @@ http {{
         str(peers.debian_path("nginx")),
         *("-p", str(directory), "-c", str(config), "-e", f"{directory}/error.log"),
     )
-    return peers.Command(argv, port)
+    return Command(argv, port)
 
 
-def _lighttpd(site: peers.Site, directory: Path) -> peers.Command:
+def _lighttpd(site: Site, directory: Path) -> Command:
     """As Debian's lighttpd.conf, and mod_deflate: it knows no files compressed beforehand."""
-    port = peers.free_port()
+    port = free_port()
     config = directory / "lighttpd.conf"
     config.write_text(
         f"""server.modules = ( "mod_indexfile", "mod_access", "mod_alias", "mod_redirect", "mod_deflate" )
@@ -373,11 +374,11 @@ deflate.allowed-encodings = ( "gzip" )
 server.modules += ( "mod_dirlisting", "mod_staticfile" )
 """
     )
-    return peers.Command((str(peers.debian_path("lighttpd")), "-D", "-f", str(config)), port)
+    return Command((str(peers.debian_path("lighttpd")), "-D", "-f", str(config)), port)
 
 
 COUNTED = (Kind.RIGHT, Kind.CHOICE, Kind.WRONG)
-PEERS: Mapping[str, tuple[str, Callable[[peers.Site, Path], peers.Command] | None]] = {
+PEERS: Mapping[str, tuple[str, Callable[[Site, Path], Command] | None]] = {
     "Headrace": ("headrace", None),
     "nginx": ("nginx-sendfile", _nginx),
     "lighttpd": ("lighttpd", _lighttpd),

@@ -18,9 +18,9 @@ from loadtest.bench.start import NO_ARENA
 from loadtest.bench.workloads import plain
 from loadtest.command import DESCRIPTORS, Site
 from loadtest.judge import Answer
-from loadtest.lab.bench import Turn
-from loadtest.lab.findings import Cell, Column, ratio
-from loadtest.lab.footprint import footprint
+from loadtest.measuring.bench import Turn
+from loadtest.measuring.findings import Cell, Column, ratio
+from loadtest.measuring.footprint import footprint
 
 CONNECTIONS, QUICK_CONNECTIONS = 10_000, 2_000
 COLUMNS = (

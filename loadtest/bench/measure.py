@@ -11,9 +11,9 @@ from loadtest import servers
 from loadtest.bench import wrk
 from loadtest.bench.workloads import Case
 from loadtest.command import Site
-from loadtest.lab.bench import Turn, per_gb
-from loadtest.lab.findings import Cell, Column
-from loadtest.lab.flames import recorded
+from loadtest.measuring.bench import Turn, per_gb
+from loadtest.measuring.findings import Cell, Column
+from loadtest.measuring.flames import recorded
 from loadtest.servers import Server
 
 COLUMNS = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loadtest.lab.findings import middle
-from loadtest.lab.report import VERDICTS, figure
-from loadtest.lab.results import Result
+from loadtest.measuring.findings import middle
+from loadtest.measuring.report import VERDICTS, figure
+from loadtest.measuring.results import Result
 
 # Of each workload, what the overview shows: the figure, and its unit.
 SHOWN = {

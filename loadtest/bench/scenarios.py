@@ -11,8 +11,8 @@ from loadtest.bench import idle, start, targets, workloads
 from loadtest.bench.measure import COLUMNS, Ground, in_brief, measure
 from loadtest.bench.targets import LOGGED, NOT_LOGGED
 from loadtest.bench.workloads import CLOSING, Case
-from loadtest.lab.bench import Bench
-from loadtest.lab.findings import Cell, Column, Findings, Plot, middle
+from loadtest.measuring.bench import Bench
+from loadtest.measuring.findings import Cell, Column, Findings, Plot, middle
 
 WITH_SIDECARS = ("nginx-gzip", "caddy-precompressed")  # only where there is something in it for them
 OF_FILES = (

@@ -10,10 +10,10 @@ from loadtest.bench import probe, site
 from loadtest.bench.measure import Ground
 from loadtest.bench.workloads import plain
 from loadtest.command import Site
-from loadtest.lab.bench import Turn
-from loadtest.lab.findings import Cell, Column
-from loadtest.lab.footprint import footprint
 from loadtest.lab.ground import MIB
+from loadtest.measuring.bench import Turn
+from loadtest.measuring.findings import Cell, Column
+from loadtest.measuring.footprint import footprint
 from loadtest.servers import Server
 
 NO_ARENA = "1M"  # so little of Headrace's own memory that what is left is the worker's

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtest.lab.findings import Cell, Target, at_least, at_most, middle, ratio
+from loadtest.measuring.findings import Cell, Target, at_least, at_most, middle, ratio
 
 OURS = "headrace"
 NO_EFFECT = 1.05  # of a ratio that should be 1: what one run and the next differ by

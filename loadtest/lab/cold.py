@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loadtest import memory
-from loadtest.lab.bench import Bench, Pace, Scenario, Turn
-from loadtest.lab.findings import (
+from loadtest.lab.ground import FIO, MIB, fio_and, fio_missing
+from loadtest.lab.scenario import Pace, Scenario
+from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, kinds, measure, measure_fio, written
+from loadtest.measuring.bench import Bench, Turn
+from loadtest.measuring.findings import (
     Cell,
     Column,
     Findings,
@@ -18,8 +21,6 @@ from loadtest.lab.findings import (
     peers_in,
     ratio,
 )
-from loadtest.lab.ground import FIO, MIB, fio_and, fio_missing
-from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, kinds, measure, measure_fio, written
 
 MEMORY_MIB = 192  # of a server's group, its page cache included
 TIMES_MEMORY = 10

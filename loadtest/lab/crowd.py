@@ -8,10 +8,11 @@ from pathlib import Path
 
 from loadtest import disks, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
-from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_most, middle, percentile
-from loadtest.lab.flames import recorded
+from loadtest.lab.scenario import Pace, Scenario
+from loadtest.measuring.bench import Bench, Meter, Turn, per_gb
+from loadtest.measuring.findings import Cell, Column, Findings, Plot, Target, at_most, middle, percentile
+from loadtest.measuring.flames import recorded
 
 FILE_BYTES = 64 * ground.MB
 READS_PER_SECOND, BYTES_PER_SECOND = 3000, 125 * ground.MB

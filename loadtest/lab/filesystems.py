@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import disks, loops
-from loadtest.lab.bench import Bench, Pace, Scenario
-from loadtest.lab.findings import Findings, Plot
 from loadtest.lab.ground import MB, megabytes_for
+from loadtest.lab.scenario import Pace, Scenario
 from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, measure
+from loadtest.measuring.bench import Bench
+from loadtest.measuring.findings import Findings, Plot
 
 KINDS = ("ext4", "xfs", "overlay", "btrfs")
 FILE_BYTES = 10 * MB

@@ -16,13 +16,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest import disks, peers, servers
+from loadtest import disks, servers
+from loadtest.command import DESCRIPTORS
 from loadtest.judge import ask_page
-from loadtest.lab.bench import Bench, Pace, Scenario, Turn, first_round
 from loadtest.lab.clients import FORK
-from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, middle
 from loadtest.lab.ground import MIB, at, megabytes_for, page_held, write_files, write_page
+from loadtest.lab.scenario import Pace, Scenario
 from loadtest.lab.stuck import PROBE_PAUSE_SECONDS, Crowd, Page
+from loadtest.measuring.bench import Bench, Turn, first_round
+from loadtest.measuring.findings import Cell, Column, Findings, Plot, Target, middle
 
 CROWDS, QUICK_CROWDS = (1, 32, 1000, 10_000), (1, 32, 300)
 FILE_BYTES = MIB
@@ -44,7 +46,7 @@ class Freeze:
 def run(bench: Bench) -> Findings:
     crowds = QUICK_CROWDS if bench.quick else CROWDS
     freezes = [Freeze(False)] if bench.quick else [Freeze(False), Freeze(True)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (peers.DESCRIPTORS, peers.DESCRIPTORS))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     sizes = [FILE_BYTES] * crowds[-1]
     with disks.FrozenDisk(megabytes_for(sizes)) as disk:
         bench.doing(f"writing {len(sizes):,} files")

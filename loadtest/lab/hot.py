@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loadtest.lab.bench import Bench, Pace, Scenario
-from loadtest.lab.findings import Cell, Findings, Plot, Target, at_least, at_most, best, middle, ratio
 from loadtest.lab.ground import MB
+from loadtest.lab.scenario import Pace, Scenario
 from loadtest.lab.throughput import COLUMNS, Kind, Rules, in_brief, kinds, measure, written
+from loadtest.measuring.bench import Bench
+from loadtest.measuring.findings import Cell, Findings, Plot, Target, at_least, at_most, best, middle, ratio
 
 SET_BYTES = 64 * MB
 MEMORY = "256M"  # of Headrace's own

@@ -5,12 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from loadtest import peers
-
-if TYPE_CHECKING:  # which needs what the laboratory needs
-    from loadtest.lab.bench import Scenario
+from loadtest.lab.scenario import Scenario
 
 NAMES = (
     "frozen",

@@ -16,11 +16,13 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from loadtest import disks, memory, servers
+from loadtest.command import Site
 from loadtest.judge import Sample, Timetable, ask_by_timetable
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, closing, first_round
 from loadtest.lab.clients import FORK, Clients, Order, fetch
-from loadtest.lab.findings import (
+from loadtest.lab.scenario import Pace, Scenario
+from loadtest.measuring.bench import Bench, Meter, Turn, closing, first_round
+from loadtest.measuring.findings import (
     Cell,
     Column,
     Findings,
@@ -34,7 +36,6 @@ from loadtest.lab.findings import (
     percentile,
     ratio,
 )
-from loadtest.peers import Site
 
 PAGES_PER_SECOND, LARGE_PER_SECOND = 100, 4
 SCANNERS = 2

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from loadtest import disks, servers
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch
-from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
-from loadtest.lab.flames import recorded
+from loadtest.lab.scenario import Pace, Scenario
+from loadtest.measuring.bench import Bench, Meter, Turn, per_gb
+from loadtest.measuring.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
+from loadtest.measuring.flames import recorded
 
 FIO_DEPTH, FIO_BLOCK = 4, ground.MIB
 MOST_SECONDS = 120.0

@@ -24,9 +24,10 @@ from pathlib import Path
 from loadtest import disks, peers, servers
 from loadtest.judge import PAGE, PAGES_PER_SECOND, Sample, Timetable, ask_by_timetable, ask_page
 from loadtest.lab import ground
-from loadtest.lab.bench import SERVER_CORE, Bench, Meter, Pace, Scenario, Turn, closing, first_round
 from loadtest.lab.clients import FORK, Clients, Order
-from loadtest.lab.findings import (
+from loadtest.lab.scenario import Pace, Scenario
+from loadtest.measuring.bench import SERVER_CORE, Bench, Meter, Turn, closing, first_round
+from loadtest.measuring.findings import (
     Cell,
     Column,
     Findings,
@@ -42,8 +43,8 @@ from loadtest.lab.findings import (
     percentile,
     ratio,
 )
-from loadtest.lab.flames import recorded
-from loadtest.lab.footprint import arena_bytes, footprint
+from loadtest.measuring.flames import recorded
+from loadtest.measuring.footprint import arena_bytes, footprint
 
 SETTLE_SECONDS = 3.0  # downloads have started, the crowd of connects is over
 COLD_PAGES, COLD_PAGES_PER_SECOND = 120, 4

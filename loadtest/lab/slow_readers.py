@@ -9,14 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest import disks, peers, servers
+from loadtest import disks, servers
+from loadtest.command import DESCRIPTORS, Site
 from loadtest.judge import LOAD_CORE
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, core_idle_seconds
 from loadtest.lab.clients import Order, fetch
-from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, at_most, middle, ratio
-from loadtest.lab.flames import recorded
-from loadtest.lab.footprint import footprint
 from loadtest.lab.readers import (
     BYTES_PER_SECOND,
     LIFT,
@@ -25,6 +22,11 @@ from loadtest.lab.readers import (
     more_tcp_memory,
     tcp_pressure_mib,
 )
+from loadtest.lab.scenario import Pace, Scenario
+from loadtest.measuring.bench import Bench, Meter, Turn, core_idle_seconds
+from loadtest.measuring.findings import Cell, Column, Findings, Plot, Target, at_least, at_most, middle, ratio
+from loadtest.measuring.flames import recorded
+from loadtest.measuring.footprint import footprint
 
 SLOW_FILES, SLOW_BYTES = 100, 1_100 * ground.KB
 FAST_FILES, FAST_BYTES = 4, 10 * ground.MB
@@ -56,7 +58,7 @@ class Readers:
 
 def run(bench: Bench) -> Findings:
     crowds = [Readers(1000, 1.0)] if bench.quick else [Readers(10_000, 8.0), Readers(10_000, 8.0, False)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (peers.DESCRIPTORS, peers.DESCRIPTORS))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     slow, fast = [SLOW_BYTES] * SLOW_FILES, [FAST_BYTES] * FAST_FILES
     targets: dict[str, list[str]] = {}
 
@@ -92,7 +94,7 @@ def run(bench: Bench) -> Findings:
 def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[str]]) -> Cell:
     readers = turn.case
     disk.cool()
-    site = peers.Site(disk.path, memory=f"{OWN_MIB}M")
+    site = Site(disk.path, memory=f"{OWN_MIB}M")
     with ExitStack() as stack:
         if not readers.bounded:
             stack.enter_context(more_tcp_memory())

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from loadtest import disks, servers
-from loadtest.lab.bench import Bench, Case, Meter, Turn, per_gb
+from loadtest.command import Site
 from loadtest.lab.clients import Order, fetch
-from loadtest.lab.findings import Cell, Column, percentile
-from loadtest.lab.flames import recorded
 from loadtest.lab.ground import FIO, KB, MB, fio, megabytes_for, write_files
-from loadtest.peers import Site
+from loadtest.measuring.bench import Bench, Case, Meter, Turn, per_gb
+from loadtest.measuring.findings import Cell, Column, percentile
+from loadtest.measuring.flames import recorded
 
 CLIENTS = 100
 FIO_DEPTH = 32

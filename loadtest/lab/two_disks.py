@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import disks, peers, servers
+from loadtest.command import Site
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Pace, Scenario, Turn
 from loadtest.lab.clients import Order, Report, fetch
-from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
+from loadtest.lab.scenario import Pace, Scenario
 from loadtest.lab.stuck import Crowd
+from loadtest.measuring.bench import Bench, Turn
+from loadtest.measuring.findings import Cell, Column, Findings, Plot, Target, at_least, middle, ratio
 
 PREFIX = "/other"
 STUCK_BYTES = 300_000
@@ -84,7 +86,7 @@ def _measure(
 ) -> Cell:
     healthy.cool()
     frozen.cool()
-    site = peers.Site(healthy.path, mounts={PREFIX: frozen.path})
+    site = Site(healthy.path, mounts={PREFIX: frozen.path})
     with ExitStack() as stack:
         server = stack.enter_context(servers.start(turn.server, site, enter=frozen.enter))
         _fetch(

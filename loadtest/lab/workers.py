@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import disks, memory, peers, servers
+from loadtest.command import Site
 from loadtest.lab import ground
-from loadtest.lab.bench import Bench, Meter, Pace, Scenario, Turn, per_gb
 from loadtest.lab.clients import Order, fetch, spread
-from loadtest.lab.findings import Cell, Column, Findings, Plot, Target, middle, percentile
-from loadtest.lab.flames import recorded
-from loadtest.peers import Site
+from loadtest.lab.scenario import Pace, Scenario
+from loadtest.measuring.bench import Bench, Meter, Turn, per_gb
+from loadtest.measuring.findings import Cell, Column, Findings, Plot, Target, middle, percentile
+from loadtest.measuring.flames import recorded
 
 WORKERS = 4
 CLIENTS = 32

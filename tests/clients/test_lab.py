@@ -18,9 +18,20 @@ import pytest
 
 from loadtest import disks, memory
 from loadtest.lab import __main__ as lab
-from loadtest.lab import flames, footprint, readers, stacks
-from loadtest.lab.findings import Cell, Column, Findings, Target, at_least, at_most, distribution, over_time
+from loadtest.lab import readers
 from loadtest.lab.plan import NAMES, duration, plan
+from loadtest.measuring import flames, footprint, stacks
+from loadtest.measuring.findings import (
+    Cell,
+    Column,
+    Findings,
+    Target,
+    at_least,
+    at_most,
+    distribution,
+    over_time,
+)
+from loadtest.measuring.options import INTERRUPTED
 
 PATIENCE_SECONDS = 120  # for what takes twenty on a machine that is idle
 LARGEST_FLAME_BYTES = 300_000
@@ -103,7 +114,7 @@ def test_after_a_ctrl_c_nothing_is_left(ground: None, tmp_path: Path) -> None:
             said = process.communicate(timeout=PATIENCE_SECONDS)[1]
         finally:
             process.kill()
-    assert process.returncode == lab.INTERRUPTED, said
+    assert process.returncode == INTERRUPTED, said
     assert "lab: interrupted" in said
     assert [*left_by(process.pid)] == []
 
@@ -231,7 +242,7 @@ def test_a_round_more_for_the_flame_graphs_is_in_the_estimate(ground: None) -> N
 
 
 def test_who_takes_part_once_has_a_turn_in_the_first_round_only(ground: None) -> None:
-    from loadtest.lab.bench import Bench, Turn, progress  # which needs what the laboratory needs
+    from loadtest.measuring.bench import Bench, Turn, progress  # which needs what the laboratory needs
 
     (part,) = plan(["hot"], ["headrace", "caddy"], quick=False)
     pace = part.scenario.full

@@ -12,7 +12,7 @@ import pytest
 from loadtest.bench import agents, probe, site, targets, wrk
 from loadtest.bench.agents import Visit
 from loadtest.bench.trace import AGAIN, USERS, Trace, trace, zipf
-from loadtest.lab.findings import Cell, Target
+from loadtest.measuring.findings import Cell, Target
 
 REQUESTS = 12_000
 LAYOUT = site.layout()

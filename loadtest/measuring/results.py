@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import peers
-from loadtest.lab.findings import Findings
+from loadtest.measuring.findings import Findings
 
 # Where a disk was mounted, or a site lay, says nothing to a reader, and is of this machine.
 PLACE = re.compile(r"/[^\s\"]*/headrace-(?:disk|bench)-[^/\"]*/")
@@ -73,6 +73,6 @@ def read(directory: Path, order: Sequence[str]) -> list[Result]:
     for name in order:
         if (path := directory / f"{name}.json").exists():
             value = json.loads(path.read_text())
-            head = (value[key] for key in ("scenario", "title", "asks", "facts"))
-            found.append(Result(*head, Findings.from_json(value)))
+            name, title, asks, facts = (value[key] for key in ("scenario", "title", "asks", "facts"))
+            found.append(Result(name, title, asks, facts, Findings.from_json(value)))
     return found

@@ -49,6 +49,10 @@ class Plot:
     heading: str
     axis: str
 
+    def file_name(self, scenario: str) -> str:
+        """Without an ending."""
+        return f"{scenario}-{self.of.replace('_', '-')}" + ("-over-time" if self.kind == "time" else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:

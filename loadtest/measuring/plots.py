@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import matplotlib
 
@@ -14,12 +15,12 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from loadtest.lab.findings import Findings, Plot, middle
+from loadtest.measuring.findings import Findings, Plot, middle
 
 COLUMNS = 2
 INCHES = (6.0, 3.4)  # of one case
 FEW_POINTS = 40  # one alone would be no line
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "headrace",  # the same figures make the same file
     "font.size": 8,
     "axes.grid": True,
@@ -35,10 +36,6 @@ OURS = {
     "headrace-sendfile": "tab:gray",
     "headrace-buffered": "silver",
 }
-
-
-def file_name(scenario: str, plot: Plot) -> str:
-    return f"{scenario}-{plot.of.replace('_', '-')}" + ("-over-time" if plot.kind == "time" else "")
 
 
 def draw(directory: Path, scenario: str, found: Findings) -> list[Path]:
@@ -60,7 +57,7 @@ def draw(directory: Path, scenario: str, found: Findings) -> list[Path]:
                 empty.set_visible(False)
             figure.suptitle(plot.heading)
             for kind in ("png", "svg"):
-                path = directory / f"{file_name(scenario, plot)}.{kind}"
+                path = directory / f"{plot.file_name(scenario)}.{kind}"
                 figure.savefig(path, dpi=110, metadata={"Date": None} if kind == "svg" else None)
                 made.append(path)
             pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""What a scenario is given: the servers, how often, how thoroughly, and somewhere to report progress to."""
+"""What a measurement is given: the servers, how often, how thoroughly, and where to report progress to."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from loadtest import disks, servers
-from loadtest.lab import flames
-from loadtest.lab.findings import Cell, Findings, Trace
-from loadtest.lab.flames import Flame
+from loadtest.measuring import flames
+from loadtest.measuring.findings import Cell, Trace
+from loadtest.measuring.flames import Flame
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SERVER_CORE = 0
 FAILURES = (servers.NotStarted, RuntimeError, OSError, disks.NotFrozen)  # of one server; others go on
@@ -31,33 +31,6 @@ class Turn(Generic[Case]):
     case: Case
     server: str
     flame: Flame | None = None  # to be recorded, in a turn whose cell does not count
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """About how long it takes on a machine that does nothing else, in seconds."""
-
-    set_up: float
-    turn: float  # of one server in all cases, once
-
-
-def everybody(name: str) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One measurement that can be made alone."""
-
-    name: str
-    title: str
-    asks: str  # what is measured, in a few sentences
-    run: Callable[[Bench], Findings]
-    full: Pace
-    quick: Pace
-    flames: bool = False  # one server is busy all the time in it, so that a graph of it says something
-    takes_part: Callable[[str], bool] = everybody  # a server of this name
-    with_backends: Sequence[str] = ()  # ours, which it compares with each other: the quick form has them too
 
 
 class Bench:
@@ -150,6 +123,9 @@ class Bench:
 
 @contextmanager
 def progress() -> Iterator[Progress]:
+    from rich.console import Console  # not everybody who only asks what there is has it
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield bar

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.judge import LOAD_CORE
-from loadtest.lab.stacks import drawn, gathered
+from loadtest.measuring.stacks import drawn, gathered
 from loadtest.servers import Server
 
 RECORDER = Path(sys.executable).with_name("py-spy")

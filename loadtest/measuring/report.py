@@ -6,21 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from loadtest.lab.findings import Findings, Target, middle
-from loadtest.lab.plots import file_name
-from loadtest.lab.results import Result
+from loadtest.measuring.findings import Findings, Target, middle
+from loadtest.measuring.results import Result
 
 VERDICTS: Mapping[bool | None, str] = {True: "met", False: "**missed**", None: "not measured"}
-HEAD = (
-    "# The laboratory\n\n"
-    "Made by `make lab`. One worker of each server on one core, the load on another, all on 127.0.0.1; "
-    "figures "
-    "are medians of the rounds, and targets are ratios within one run. `headrace` is `--backend auto`. Trust "
-    "ratios more than absolute figures. The figures behind the tables are in the JSON files beside this page."
-)
 
 
-def write(directory: Path, results: Sequence[Result], head: str = HEAD) -> Path:
+def write(directory: Path, results: Sequence[Result], head: str) -> Path:
     path = directory / "README.md"
     path.write_text("\n\n".join([head, *(_section(directory, result) for result in results)]) + "\n")
     return path
@@ -35,7 +27,7 @@ def _section(directory: Path, result: Result) -> str:
         parts.append("Failed: " + "; ".join(failures) + ".")
     if found.targets:
         parts.append("\n".join(_targets(found.targets)))
-    parts += [f"![{plot.heading}]({file_name(result.scenario, plot)}.png)" for plot in found.plots]
+    parts += [f"![{plot.heading}]({plot.file_name(result.scenario)}.png)" for plot in found.plots]
     if flames := sorted(directory.glob(f"{result.scenario}-flame-*.svg")):
         links = (f"[{path.stem.partition('-flame-')[2]}]({path.name})" for path in flames)
         parts.append(
