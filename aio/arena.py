@@ -26,7 +26,7 @@ again may be worth a place in a second level of memory, which is somebody else's
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BLOCK = 256 * 1024  # bytes in a slot: below, the cost of calls shows; above, that of waste
 READING = -1  # length of a slot that is the kernel's
@@ -36,8 +36,7 @@ SAME_USES = 16  # questions: as many as a pass in small ranges may have for one 
 SAME_USE_SHARE = 20  # questions are of the same use until as many others came as one in so many slots
 
 
-@dataclass(frozen=True, slots=True)
-class Census:
+class Census(NamedTuple):
     """How many slots are in each state."""
 
     total: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -30,8 +29,7 @@ class Links(IntEnum):
     DENY = 2  # none is followed
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """How a path is looked up, and what is to be known of it."""
 
     load_limit: int = 0  # a file of at most so many bytes is loaded whole
@@ -56,8 +54,7 @@ class Identity(NamedTuple):
         return now_ns - self.ctime_ns >= KEEP_AFTER_NS
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What statx(2) said when the file was opened. Times in nanoseconds since the epoch."""
 
     identity: Identity
@@ -72,8 +69,7 @@ class Facts:
         return self.identity.size
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A small file, whole. Nothing of it is open any more."""
 
     facts: Facts
@@ -81,32 +77,28 @@ class Loaded:
     digest: bytes = b""  # BLAKE2b of 16 bytes, if it was asked for
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A file to be read piece by piece; the receiver is its first user and must release it."""
 
     facts: Facts
     file: File
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """It cannot be had. `crossing`: for EXDEV, how much of the path leads into another mount."""
 
     errno: int
     crossing: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Hashed:
+class Hashed(NamedTuple):
     """What is in a file, in 16 bytes: BLAKE2b."""
 
     facts: Facts
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """What is in a directory; the receiver must release the records."""
 
     facts: Facts

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SETTLE_NS = 30_000_000_000  # dirty pages are written back after 30 s (vm.dirty_expire_centisecs)
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(NamedTuple):
     """Without any of these, threads read, and the arena keeps blocks."""
 
     native: bool = True  # by AIO and O_DIRECT where a file allows it

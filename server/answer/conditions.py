@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from server.answer.dates import parse_date
 
@@ -15,8 +15,7 @@ ENTITY_TAG = re.compile(TAG)
 ENTITY_TAGS = re.compile(rb"(?:[ \t]*,)*[ \t]*" + TAG + rb"[ \t]*(?:,[ \t]*(?:" + TAG + rb"[ \t]*)?)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Validators:
+class Validators(NamedTuple):
     """What tells one version of a representation from another; None: that is not known, or kept
     back."""
 

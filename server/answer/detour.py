@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from server.answer.pattern import Pattern
@@ -25,8 +25,7 @@ class BadDetour(Exception):
     """What cannot be a redirect or a rewrite, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detour:
+class Detour(NamedTuple):
     """Made by make_detour()."""
 
     to: bytes  # with :placeholders and :splat; a path, or for a redirect also a URL

@@ -10,8 +10,7 @@ from server.answer.conditions import Validators
 from server.answer.listing import Order
 
 
-@dataclass(frozen=True, slots=True)
-class Representation:
+class Representation(NamedTuple):
     """What a GET would send, and what is said of it."""
 
     size: int
@@ -21,8 +20,7 @@ class Representation:
     codings: tuple[bytes, ...] = ()  # in which it lies beside itself
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """There is nothing to send at this path: why, as a status."""
 
     status: HTTPStatus
@@ -47,8 +45,7 @@ class Inventory(NamedTuple):
 Place = bytes | Inventory  # a path is decoded and has no leading slash
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """One representation, and as what it is sent."""
 
     place: Place
@@ -71,8 +68,7 @@ class Selection:
         return self.place.path if isinstance(self.place, Inventory) else self.place
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(NamedTuple):
     """What was asked for is elsewhere."""
 
     location: bytes  # a path with its leading slash, or a URL

@@ -8,8 +8,8 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
 
 Network = IPv4Network | IPv6Network
 
@@ -30,8 +30,7 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")  # binascii's own strictness vari
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Realm:
+class Realm(NamedTuple):
     """A space that is protected by one set of names and passwords (RFC 9110 section 11.5)."""
 
     name: str

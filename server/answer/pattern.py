@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, takewhile
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 SPLAT = b"splat"
@@ -22,8 +22,7 @@ class BadPattern(Exception):
     """What is not a pattern of paths, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """Paths have a leading slash; a match tells what its placeholders and its splat stood for."""
 
     text: bytes

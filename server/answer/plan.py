@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 from server.answer.conditions import Validators, Verdict, judge, range_applies
 from server.answer.dates import http_date
@@ -24,8 +24,7 @@ TYPE = frozenset((b"content-type",))
 NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Status, headers (without Date and Connection) and body. The body of an answer to HEAD is
     empty, whatever its Content-Length says."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SPEC = re.compile(rb"[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*")
 MOST_ASKED = 256  # before any is looked at; who asks for more gets the whole file
@@ -13,8 +13,7 @@ NEAR_BYTES = 128  # a gap so small costs less than the head of another part
 MOST_DIGITS = 19  # beyond that no file reaches, and int() takes its time
 
 
-@dataclass(frozen=True, slots=True)
-class FileRange:
+class FileRange(NamedTuple):
     """`length` bytes of the file from `offset`."""
 
     offset: int

@@ -8,9 +8,8 @@ Paths are decoded and have no leading slash; a directory's ends in one, or is em
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
 
 from server.answer.found import (
@@ -40,8 +39,7 @@ FAILURES = (401, 403, 404, 406, 500, 503)  # with which failure() is ever called
 MOST_LEVELS = 8  # where a 404.html is looked for
 
 
-@dataclass(frozen=True, slots=True)
-class Habits:
+class Habits(NamedTuple):
     """What a site does without being told by a rule."""
 
     clean_urls: bool = True  # /about is about.html
@@ -93,14 +91,14 @@ def search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Ru
     if result.status is HTTPStatus.NOT_FOUND:
         if detour := rules.detour(b"/" + path, force=False):
             found = yield from _detour(detour, path, target, wishes, habits, rules)
-            return replace(found, fallback=True) if isinstance(found, Selection) else found
+            return found._replace(fallback=True) if isinstance(found, Selection) else found
         if habits.spa and wishes.navigation:
             shell = yield from _selected(INDEX, (yield INDEX), wishes)
             if isinstance(shell, Selection):
-                return replace(shell, fallback=True, vary=(*shell.vary, *NAVIGATION_FIELDS))
+                return shell._replace(fallback=True, vary=(*shell.vary, *NAVIGATION_FIELDS))
     failed = yield from failure(result.status, path, wishes, rules)
     if habits.spa and isinstance(failed, Selection):
-        return replace(failed, vary=(*failed.vary, *NAVIGATION_FIELDS))
+        return failed._replace(vary=(*failed.vary, *NAVIGATION_FIELDS))
     return failed
 
 
@@ -117,7 +115,7 @@ def failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> St
         if isinstance(found, Representation):
             page = yield from _selected(place, found, wishes)
             if isinstance(page, Selection):
-                return replace(page, status=status)
+                return page._replace(status=status)
     return Missing(status)
 
 
@@ -166,12 +164,12 @@ def _selected(path: bytes, found: Found, wishes: Wishes) -> Steps:
     for name in wishes.codings:
         ending = _ENDINGS.get(name)
         if ending is None:
-            return replace(itself, vary=vary)
+            return itself._replace(vary=vary)
         if name not in found.codings:
             continue
         variant = yield path + ending
         if isinstance(variant, Representation):
-            return replace(itself, coding=name, variant=variant, variant_place=path + ending, vary=vary)
+            return itself._replace(coding=name, variant=variant, variant_place=path + ending, vary=vary)
     return Missing(HTTPStatus.NOT_ACCEPTABLE)
 
 
@@ -195,7 +193,7 @@ def _detour(
         if isinstance(result, Missing):
             return (yield from failure(result.status, path, wishes, rules))
         return result
-    return replace(result, status=status)
+    return result._replace(status=status)
 
 
 def _pages_upward(path: bytes) -> list[bytes]:

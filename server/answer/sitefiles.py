@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from server.answer.detour import PLACEHOLDER, BadDetour, make_detour
 from server.answer.pattern import BadPattern, Pattern
@@ -39,8 +40,7 @@ URL = re.compile(rb"https?://([!-.0-~]+)(/.*)?")
 BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A line that is left out, and why."""
 
     source: str

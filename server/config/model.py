@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from server.answer.rules import Rule
 from server.answer.search import Habits
@@ -27,8 +28,7 @@ class SiteConfig:
     )  # content type by ending, without the dot, lower case
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """All that a server is told."""
 
     listen: tuple[Address, ...]

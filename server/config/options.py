@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from server.wire.address import Address
 
@@ -25,8 +25,7 @@ class BadOption(Exception):
     """A value that an option cannot have; says what it could be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option. `parse` turns its text into its value, or raises BadOption."""
 
     name: str

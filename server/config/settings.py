@@ -8,9 +8,8 @@ a [[site]] of the file says for itself beats it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from server.answer.rules import Rule
 from server.answer.search import Habits
@@ -27,8 +26,7 @@ DEFAULT_SITE = "default"
 TYPE = "types."  # and an ending: the setting of its content type
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A value, and where it comes from: "--spa", "HEADRACE_SPA", "headrace.toml: spa", "default"."""
 
     name: str
@@ -39,8 +37,7 @@ class Setting:
 Settings = Mapping[str, Setting]  # by name
 
 
-@dataclass(frozen=True, slots=True)
-class Understood:
+class Understood(NamedTuple):
     """The configuration and what it was made from: what holds for all, and each site's own."""
 
     config: Config

@@ -16,7 +16,6 @@ import errno
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
 
@@ -298,7 +297,7 @@ class Docroot:
         found = entry.found
         assert isinstance(found, Representation)
         if facts.siblings != known.siblings or is_provisional(known, self._terms.etag, found.validators):
-            entry.facts = replace(known, siblings=facts.siblings)
+            entry.facts = known._replace(siblings=facts.siblings)
             self._say_anew(entry)
         self._confirm(entry)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from aio import Facts, Listed, Record
 from server.answer.conditions import Validators
@@ -27,8 +27,7 @@ HTML = b"text/html; charset=utf-8"
 JSON = b"application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A list that is ready to be sent."""
 
     facts: Facts  # of the directory

@@ -10,7 +10,6 @@ import select
 import signal
 import socket
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from aio import BLOCK, Disk, InLoopDisk, Links, Means, Service
@@ -135,7 +134,7 @@ class Worker:
             "accepted": self.server.accepted,
             "broken_off": self.server.broken_off,
             "faults": self.server.faults,
-            "slots": asdict(self.service.arena.census()),
+            "slots": self.service.arena.census()._asdict(),
             "hits": self.service.arena.hits,
             "evictions": self.service.arena.evictions,
             "taken_back": self.service.taken_back,

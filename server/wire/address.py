@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from dataclasses import dataclass
 from errno import EADDRINUSE, ENAMETOOLONG
+from typing import NamedTuple
 
 BACKLOG = 4096
 MOST_PATH_BYTES = 107  # of a UNIX socket: unix(7) has 108, with a zero at the end
 UNSENT_BYTES = 64 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A TCP address, or the path of a UNIX socket."""
 
     host: str = ""

@@ -7,7 +7,6 @@ for and that of the file that was found, so that no other name leads around them
 
 from __future__ import annotations
 
-from dataclasses import replace
 from errno import ESTALE
 from functools import partial
 from http import HTTPStatus
@@ -163,9 +162,9 @@ class Exchange:
         )
         if decided.status is HTTPStatus.UNAUTHORIZED and treatment.realm is not None:
             field = (b"WWW-Authenticate", challenge(treatment.realm))
-            decided = replace(decided, headers=(*decided.headers, field))
+            decided = decided._replace(headers=(*decided.headers, field))
         elif decided.status is HTTPStatus.SERVICE_UNAVAILABLE:
-            decided = replace(decided, headers=(*decided.headers, SOON))
+            decided = decided._replace(headers=(*decided.headers, SOON))
         head = Head(decided.status, decided.headers, persistence)
         if manner is not None and entry is not None and decided.status is not HTTPStatus.UNAUTHORIZED:
             entry.keep_ready(manner, decided, head)
@@ -180,7 +179,7 @@ class Exchange:
         nothing = Missing(HTTPStatus.SERVICE_UNAVAILABLE)
         treatment = self._site.treatment(b"/" + self._path, b"/" + self._path)
         decided = answer(self.request.method, self.request.fields, nothing, treatment, self._server.second)
-        decided = replace(decided, headers=(*decided.headers, SOON))
+        decided = decided._replace(headers=(*decided.headers, SOON))
         return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
 
 

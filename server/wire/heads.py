@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv6Address
@@ -74,8 +73,7 @@ class Request(NamedTuple):
         return Refusal(status, why, self.method, self.line)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A head to be answered with an error, after which the connection is closed."""
 
     status: HTTPStatus
@@ -93,7 +91,7 @@ class Refusal:
         """Of this head, or of what has come of it."""
         # RFC 9110 section 9.3.2: whatever is wrong with it, who asks with HEAD is sent no content.
         method = b"HEAD" if head.startswith(b"HEAD ") else self.method
-        return replace(self, method=method, line=head.partition(b"\r\n")[0])
+        return self._replace(method=method, line=head.partition(b"\r\n")[0])
 
 
 Asked = Request | Refusal
