@@ -20,7 +20,6 @@ from server.answer.plan import KNOWN_METHODS, Answer, answer, is_unmodified, not
 from server.answer.rules import Treatment
 from server.answer.search import failure, search
 from server.answer.target import path_of
-from server.answer.wishes import Wishes
 from server.files.entry import Client, Dated, Entry, Manner
 from server.files.inquiry import Inquiry
 from server.wire.head import Head
@@ -65,8 +64,7 @@ class Exchange:
         site, request = self._site, self.request
         self._version = site.version  # of the root by whose rules it is answered
         self._rules = site.rules
-        wishes = Wishes.of(request.fields)
-        begin = partial(search, self._path, request.target, wishes, site.habits, site)
+        begin = partial(search, self._path, request.target, request.wishes, site.habits, site)
         self._inquiry = Inquiry(site, begin, self._waiter)
         self._treatment: Treatment | None = None  # as soon as it is known what was found
         self._guarded = False
@@ -102,7 +100,7 @@ class Exchange:
                 return None
             self._guarded = True
             if refusal is not None:
-                begin = partial(failure, refusal, self._path, Wishes.of(self.request.fields), self._site)
+                begin = partial(failure, refusal, self._path, self.request.wishes, self._site)
                 self._inquiry = Inquiry(self._site, begin, self._waiter)
                 return self.proceed(persistence)
         return self._reply(persistence)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import h11
 
 from server.answer.plan import KNOWN_METHODS
+from server.answer.wishes import Wishes
 from server.wire.aspect import Aspect
 
 MOST_BYTES = 16 * 1024  # of a head
@@ -67,6 +68,10 @@ class Request(NamedTuple):
     def line(self) -> bytes:
         """The request line, for the log."""
         return b"%b %b HTTP/%b" % (self.method, self.target, self.version)
+
+    @property
+    def wishes(self) -> Wishes:
+        return Wishes.of(self.fields) if self.aspect is None else self.aspect.wishes
 
     def refused(self, status: HTTPStatus, why: str) -> Refusal:
         """The head is in order, but not what it asks for."""

@@ -35,7 +35,7 @@ LONGEST_HALF = MOST_BYTES // 2
 LONGEST_COUNTING = 512  # bytes of a line that an answer may depend on
 MOST_COUNTING = 12  # such lines of a block whose meaning is remembered
 MOST_MEANINGS = 512
-MOST_NEW = 4  # lines that are worth a head of their own
+MOST_NEW = 4  # lines; of more h11 is given the whole head
 TELLING = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"))
 COUNTING = TELLING | ASPECTS | {b"host", b"connection"}
 PERSISTENCE = frozenset((b"", b"keep-alive", b"close"))
@@ -158,7 +158,7 @@ class Verdicts:
     def _read(self, line: bytes, new: Mapping[bytes, Field]) -> Line | None:
         """What a request line means that is new, or stands above fields that are, if all of these
         are in order by themselves, and plain."""
-        if len(line) > LONGEST_HALF or fault_of(b"\r\n".join((line, *new))):
+        if len(line) > LONGEST_HALF or fault_of(b"\r\n".join((line, *new, b""))):
             return None
         method, _, rest = line.partition(b" ")
         target, _, version = rest.partition(b" ")
@@ -167,7 +167,7 @@ class Verdicts:
         if not target.startswith(b"/") or b"#" in target:
             return None
         fields = [(field.name, field.value) for field in new.values()]
-        if not all(b":" in text for text in new) or not _are_plain(dict(fields)):
+        if not all(b":" in text for text in new) or not _are_plain(_joined(new.values())):
             return None
         if not accepted(method, target, fields):
             return None
