@@ -15,6 +15,6 @@ Rule 4: all that wrk sends is made beforehand, from a seed; it reads a file. Wha
 Rule 5: a server that is missing, or fails, is named.
 
 `site` is what is served, `agents` and `trace` who asks for it, `heads` the file that `wrk` replays, `probe`
-the comparison; `workloads`, `idle` and `start` are what is measured, and `targets` what was to be reached. How
-servers take turns, and what is left of that in loadtest/results/bench, is in loadtest.measuring.
+the comparison; `workloads`, `idle` and `start` are what is measured, and `targets` what was to be reached.
+How servers take turns, and what is left of that in loadtest/results/bench, is in loadtest.measuring.
 """

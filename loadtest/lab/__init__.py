@@ -12,6 +12,7 @@ Rule 4: loads are in Python and throw bytes away in the kernel (MSG_TRUNC); what
 Rule 5: a scenario's results are written when it ends, and the report is made of all that are there.
 Rule 6: groups, mounts, loop devices and processes are gone at the end, also after Ctrl-C or SIGTERM.
 
-`plan` says which scenarios and servers; `clients`, `readers` and `stuck` are the loads, `ground` the disks and
-limits. How servers take turns, and what is left of that in loadtest/results/lab, is in loadtest.measuring.
+`plan` says which scenarios and servers; `clients`, `readers` and `stuck` are the loads, `ground` the disks
+and limits. How servers take turns, and what is left of that in loadtest/results/lab, is in
+loadtest.measuring.
 """

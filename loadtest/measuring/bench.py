@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 SERVER_CORE = 0
+IDLE, WAITING, STEAL, FIELDS = 3, 4, 7, 8  # of a line in /proc/stat; what follows is in these already
 FAILURES = (servers.NotStarted, RuntimeError, OSError, disks.NotFrozen)  # of one server; others go on
 Case = TypeVar("Case")
 
@@ -56,6 +57,7 @@ class Bench:
         self._flame = flame
         self._progress = progress
         self._started = time.monotonic()
+        self._ticks_before = _ticks("cpu")
         self._task = progress.add_task("", total=None)
 
     def measure(
@@ -114,6 +116,13 @@ class Bench:
         """That this scenario has taken so far."""
         return round(time.monotonic() - self._started, 1)
 
+    @property
+    def stolen_percent(self) -> float:
+        """Of all cores' time in this scenario, what the host of a virtual machine gave to others. A
+        clock of CPU time does not know it, and counts it as the thread's own."""
+        passed = [now - then for now, then in zip(_ticks("cpu"), self._ticks_before, strict=True)]
+        return round(100 * passed[STEAL] / max(1, sum(passed)), 1)
+
     def done(self) -> None:
         self._progress.remove_task(self._task)
 
@@ -166,11 +175,17 @@ class Meter:
 
 def core_idle_seconds(core: int) -> float:
     """Also when it waits for a disk: what another program could have had."""
+    ticks = _ticks(f"cpu{core}")
+    return (ticks[IDLE] + ticks[WAITING]) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(of: str) -> list[int]:
+    """What a core, or all of them, have done so far: see proc_stat(5)."""
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
-        if name == f"cpu{core}":
-            return (int(ticks[3]) + int(ticks[4])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
+        if name == of:
+            return [int(one) for one in ticks[:FIELDS]]
+    return [0] * FIELDS
 
 
 def per_gb(cpu_seconds: float, size: int) -> float | None:

@@ -41,11 +41,13 @@ def _circumstances(facts: Mapping[str, object]) -> str:
     assert isinstance(versions, list)
     once = facts.get("once")
     others = f", but one of {', '.join(once)}" if isinstance(once, list) and once else ""
+    stolen = facts.get("stolen_percent")
+    host = f", {stolen} % of the cores' time taken by the host" if stolen is not None else ""
     quick = ", in the quick form" if facts["quick"] else ""
     return (
         f"{facts['date']}, {facts['rounds']} round(s){others}{quick}, {facts['seconds']} s; "
         f"Linux {facts['kernel']}, {facts['cpu']}, Python {facts['python']}; {', '.join(versions)}; "
-        f"load average at the start {facts['load_average_at_start']}."
+        f"load average at the start {facts['load_average_at_start']}{host}."
     )
 
 

@@ -87,7 +87,12 @@ class Study:
         bench.say(f"{subject.name}:")
         facts = results.facts(names, self.rounds, self.once, quick=self.quick)
         found = measure(bench)
-        facts |= {**more_facts, "failures": bench.failures, "seconds": bench.seconds}
+        facts |= {
+            **more_facts,
+            "failures": bench.failures,
+            "seconds": bench.seconds,
+            "stolen_percent": bench.stolen_percent,
+        }
         results.write(self.directory, Result(subject.name, subject.title, subject.asks, facts, found))
         plots.draw(self.directory, subject.name, found)
         everything = results.read(self.directory, self.order)
