@@ -12,7 +12,7 @@ import re
 FOR_EVER = b"public, max-age=31536000, immutable"
 HTML = b"no-cache"
 REST = b"max-age=0, must-revalidate"
-HASHED_DIRECTORIES = (b"_next/static/", b"_app/immutable/")  # of Next and SvelteKit
+HASHED_DIRECTORY = re.compile(rb"(?:^|/)(?:_next/static|_app/immutable)/")  # of Next and SvelteKit
 # What bundlers emit. Other files with such names, as of a CMS, may be called by what they are about.
 ENDINGS = frozenset(
     b"js mjs css map wasm woff woff2 ttf otf eot "
@@ -36,11 +36,10 @@ def default_cache_control(path: bytes, content_type: bytes) -> bytes:
     if content_type.startswith((b"text/html", b"application/xhtml")):
         return HTML
     name = path.rpartition(b"/")[2]
-    if WORKERS.fullmatch(name) or content_type == b"application/manifest+json":
+    if not HASHED_DIRECTORY.search(path) and not _has_fingerprint(name):
         return REST
-    if any(path.startswith(place) or b"/" + place in path for place in HASHED_DIRECTORIES):
-        return FOR_EVER
-    return FOR_EVER if _has_fingerprint(name) else REST
+    keeps_its_name = WORKERS.fullmatch(name) or content_type == b"application/manifest+json"
+    return REST if keeps_its_name else FOR_EVER
 
 
 def _has_fingerprint(name: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
 MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
@@ -17,8 +18,10 @@ FORMS = (
     re.compile(SHORT + rb" " + MONTH + rb" (?P<day>\d\d| \d) " + TIME + rb" (?P<year>\d{4})"),  # asctime
 )
 HALF_A_CENTURY = 50  # years
+MOST_DATES = 1024  # that are known in writing: the files of a site have few, and now is one
 
 
+@lru_cache(MOST_DATES)
 def http_date(seconds: int) -> bytes:
     """An IMF-fixdate.
 

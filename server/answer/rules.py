@@ -77,6 +77,13 @@ class Treatment:
         """Whether it depends on who asks."""
         return self.closed or bool(self.allow or self.deny) or self.realm is not None
 
+    @property
+    def dresses(self) -> bool:
+        """Whether it says anything of the headers of an answer."""
+        return bool(self.remove_headers or self.set_headers or self.add_headers or self.download) or not (
+            self.cors is None and self.realm is None
+        )
+
 
 class Rulebook:
     """All rules of a site, in order."""
@@ -90,11 +97,7 @@ class Rulebook:
 
     def treat(self, path: bytes, file_path: bytes) -> Treatment:
         """For what was asked for as `path` and is the file at `file_path`."""
-        paths = {path, file_path}
-        others = {name for known in paths for name in other_names(known)} - paths
-        matching = {number: False for name in others for number, _, _ in self._guards.matching(name)}
-        matching |= {number: True for known in paths for number, _, _ in self._all.matching(known)}
-        key = tuple(sorted(matching.items()))
+        key = () if self._all.empty else self._matching(path, file_path)
         treatment = self._treatments.get(key)
         if treatment is None:
             if len(self._treatments) >= MOST_TREATMENTS:
@@ -104,8 +107,18 @@ class Rulebook:
             self._treatments[key] = treatment
         return treatment
 
+    def _matching(self, path: bytes, file_path: bytes) -> tuple[tuple[int, bool], ...]:
+        """The rules, by number, and whether all that they say is meant."""
+        paths = {path, file_path}
+        others = {name for known in paths for name in other_names(known)} - paths
+        matching = {number: False for name in others for number, _, _ in self._guards.matching(name)}
+        matching |= {number: True for known in paths for number, _, _ in self._all.matching(known)}
+        return tuple(sorted(matching.items()))
+
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
         """Where the first rule that matches leads, and with which status."""
+        if self._detours[force].empty:
+            return None
         for _, rule, captured in self._detours[force].matching(path):
             assert rule.detour is not None
             if (to := rule.detour.target(path, captured)) is not None:
@@ -126,6 +139,7 @@ class _Index:
                 index, key = (self._beneath, rule.pattern.prefix) if exact is None else (self._exact, exact)
                 index.setdefault(key, []).append((number, rule))
         self._levels = max((key.count(b"/") for key in self._beneath), default=-1)
+        self.empty = not self._exact and not self._beneath
 
     def matching(self, path: bytes) -> Iterator[tuple[int, Rule, Mapping[bytes, bytes]]]:
         """In order, with what the pattern captured."""
