@@ -33,11 +33,16 @@ QUIET = (
 PATIENCE_SECONDS = 60.0  # a browser's first start, on a machine that is busy with other things
 ABOVE_THE_PIPES = 10  # the browser wants its pipes at 3 and 4, where others may be
 NARROWEST_PIXELS, PHONE_PIXELS, DESK_PIXELS = 320, 360, 1280
+LEFT = "Inspected target navigated or closed"  # as the browser says it
 STRICT_POLICY = "default-src 'self'"
 
 Json = dict[str, Any]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to look at the site with")
+
+
+class PageLeft(Exception):
+    """The page that was asked has made way for another one meanwhile."""
 
 
 class Browser:
@@ -55,6 +60,8 @@ class Browser:
         while (message := self._next(deadline, method)).get("id") != number:
             for listener in self.listeners:
                 listener(message)
+        if message.get("error", {}).get("message") == LEFT:
+            raise PageLeft
         assert "error" not in message, f"{method}: {message['error']}"
         result: Json = message["result"]
         return result
@@ -107,8 +114,11 @@ class Tab:
         until(lambda: self.sees("document.readyState") == "complete", f"{url} is loaded")
 
     def sees(self, expression: str) -> Any:
-        """The value of an expression of JavaScript, or of its promise."""
-        seen = self.tell("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        """The value of an expression of JavaScript, or of its promise; None if the page was left."""
+        try:
+            seen = self.tell("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        except PageLeft:
+            return None
         assert "exceptionDetails" not in seen, seen
         return seen["result"].get("value")
 
