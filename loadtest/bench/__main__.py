@@ -20,7 +20,7 @@ from loadtest.bench.measure import Ground
 from loadtest.judge import LOAD_CORE
 from loadtest.measuring import flames
 from loadtest.measuring.bench import progress
-from loadtest.measuring.options import Command
+from loadtest.measuring.options import CommandLine
 
 SERVERS = (
     "headrace",
@@ -40,7 +40,7 @@ SERVERS = (
     "http.server",
 )
 QUICK_SERVERS = ("headrace", "nginx", "nginx-cached", "lighttpd", "caddy", "granian")
-COMMAND = Command("bench", "workload", scenarios.NAMES, SERVERS, "fewer servers, one round: five minutes")
+COMMAND = CommandLine("bench", "workload", scenarios.NAMES, SERVERS, "fewer servers, one round: five minutes")
 HEAD = (
     "# The bench\n\n"
     "Made by `make bench`. One worker of each server on one core, wrk on another, all on 127.0.0.1; figures "
@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> None:
         Path(made).chmod(0o755)  # a server that is run by root may look at it as somebody else
         site.write(ground.site, site.layout(), "fast" if options.quick else "best")
         facts = {"sidecars": site.codings_in(ground.site)}
-        study = Study.of(options, bar, scenarios.NAMES, lambda found: f"{HEAD}\n\n{overview.page(found)}")
+        study = Study(options, bar, scenarios.NAMES, lambda found: f"{HEAD}\n\n{overview.page(found)}")
         for workload in scenarios.WORKLOADS:
             if workload.name in options.subjects:
                 failures += study.make(workload, names, partial(workload.run, ground), facts)

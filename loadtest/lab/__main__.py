@@ -15,9 +15,9 @@ from loadtest.lab.ground import fio_missing
 from loadtest.lab.plan import NAMES, Part, available, duration, plan
 from loadtest.measuring import flames
 from loadtest.measuring.bench import progress
-from loadtest.measuring.options import Command
+from loadtest.measuring.options import CommandLine
 
-COMMAND = Command("lab", "scenario", NAMES, peers.NAMES, "under five minutes: fewer servers and cells")
+COMMAND = CommandLine("lab", "scenario", NAMES, peers.NAMES, "under five minutes: fewer servers and cells")
 HEAD = (
     "# The laboratory\n\n"
     "Made by `make lab`. One worker of each server on one core, the load on another, all on 127.0.0.1; "
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> None:
         COMMAND.leave_out(reason)
     _say_how_long(parts, options)
     with progress() as bar:
-        study = Study.of(options, bar, NAMES, lambda _: HEAD)
+        study = Study(options, bar, NAMES, lambda _: HEAD)
         for part in parts:
             study.make(part.scenario, part.names, part.scenario.run)
 

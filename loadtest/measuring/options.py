@@ -15,7 +15,7 @@ INTERRUPTED = 130  # as a shell says it of SIGINT
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandLine:
     """python -m loadtest.NAME"""
 
     name: str

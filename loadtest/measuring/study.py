@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,34 +38,10 @@ class Subject(Protocol):
 class Study:
     """What is the same for all measurements of a run."""
 
+    options: argparse.Namespace  # as options.CommandLine gives them
     progress: Progress
-    directory: Path  # of the results
     order: Sequence[str]  # in which they are in the report
     head: Callable[[Sequence[Result]], str]  # of the report
-    rounds: int
-    once: Collection[str]
-    quick: bool
-    flame: bool
-
-    @classmethod
-    def of(
-        cls,
-        options: argparse.Namespace,
-        progress: Progress,
-        order: Sequence[str],
-        head: Callable[[Sequence[Result]], str],
-    ) -> Study:
-        """As the command line has it."""
-        return cls(
-            progress,
-            options.results,
-            order,
-            head,
-            options.rounds,
-            options.once,
-            options.quick,
-            options.flame,
-        )
 
     def make(
         self,
@@ -75,17 +51,19 @@ class Study:
         more_facts: Mapping[str, object] = NOTHING,
     ) -> int:
         """Measures with these servers, and writes what was found. Returns how many turns have failed."""
-        flame = partial(flames.flame, self.directory, subject.name, peers.version(flames.SERVER))
+        options = self.options
+        directory: Path = options.results
+        flame = partial(flames.flame, directory, subject.name, peers.version(flames.SERVER))
         bench = Bench(
             names,
-            self.rounds,
-            quick=self.quick,
+            options.rounds,
+            quick=options.quick,
             progress=self.progress,
-            once=self.once,
-            flame=flame if self.flame and subject.flames else None,
+            once=options.once,
+            flame=flame if options.flame and subject.flames else None,
         )
         bench.say(f"{subject.name}:")
-        facts = results.facts(names, self.rounds, self.once, quick=self.quick)
+        facts = results.facts(names, options.rounds, options.once, quick=options.quick)
         found = measure(bench)
         facts |= {
             **more_facts,
@@ -93,10 +71,10 @@ class Study:
             "seconds": bench.seconds,
             "stolen_percent": bench.stolen_percent,
         }
-        results.write(self.directory, Result(subject.name, subject.title, subject.asks, facts, found))
-        plots.draw(self.directory, subject.name, found)
-        everything = results.read(self.directory, self.order)
-        page = report.write(self.directory, everything, self.head(everything))
+        results.write(directory, Result(subject.name, subject.title, subject.asks, facts, found))
+        plots.draw(directory, subject.name, found)
+        everything = results.read(directory, self.order)
+        page = report.write(directory, everything, self.head(everything))
         for target in found.targets:
             bench.say(f"  {report.VERDICTS[target.met]}: {target.text}: {report.figure(target.figure)}")
         bench.say(f"{subject.name} took {bench.seconds:.0f} s; {page}")

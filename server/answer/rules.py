@@ -80,9 +80,8 @@ class Treatment:
     @property
     def dresses(self) -> bool:
         """Whether it says anything of the headers of an answer."""
-        return bool(self.remove_headers or self.set_headers or self.add_headers or self.download) or not (
-            self.cors is None and self.realm is None
-        )
+        rewrites = self.remove_headers or self.set_headers or self.add_headers or self.download
+        return bool(rewrites) or self.cors is not None or self.realm is not None
 
 
 class Rulebook:
@@ -117,8 +116,6 @@ class Rulebook:
 
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
         """Where the first rule that matches leads, and with which status."""
-        if self._detours[force].empty:
-            return None
         for _, rule, captured in self._detours[force].matching(path):
             assert rule.detour is not None
             if (to := rule.detour.target(path, captured)) is not None:
@@ -139,7 +136,10 @@ class _Index:
                 index, key = (self._beneath, rule.pattern.prefix) if exact is None else (self._exact, exact)
                 index.setdefault(key, []).append((number, rule))
         self._levels = max((key.count(b"/") for key in self._beneath), default=-1)
-        self.empty = not self._exact and not self._beneath
+
+    @property
+    def empty(self) -> bool:
+        return not self._exact and not self._beneath
 
     def matching(self, path: bytes) -> Iterator[tuple[int, Rule, Mapping[bytes, bytes]]]:
         """In order, with what the pattern captured."""

@@ -13,8 +13,8 @@ only if nothing of what it means depends on the others:
   together from lines, too: h11 reads each line by itself, for none of them is folded.
 
 Every other head goes to h11 each time. Lines that are new are taken apart here, and h11 is asked
-whether it accepts the parts: it would have taken them apart at the same bytes, the first blanks of
-the line and the first colon of a field.
+whether it accepts the parts: it would have taken them apart at the same bytes, the blanks of the
+line and the first colon of a field.
 """
 
 from __future__ import annotations
@@ -160,19 +160,13 @@ class Verdicts:
         are in order by themselves, and plain."""
         if len(line) > LONGEST_HALF or fault_of(b"\r\n".join((line, *new, b""))):
             return None
-        method, _, rest = line.partition(b" ")
-        target, _, version = rest.partition(b" ")
-        if method not in (b"GET", b"HEAD") or version != b"HTTP/1.1":
+        parts = _parts(line)
+        if parts is None or not all(b":" in text for text in new) or not _are_plain(_joined(new.values())):
             return None
-        if not target.startswith(b"/") or b"#" in target:
-            return None
-        fields = [(field.name, field.value) for field in new.values()]
-        if not all(b":" in text for text in new) or not _are_plain(_joined(new.values())):
-            return None
-        if not accepted(method, target, fields):
+        if not accepted(*parts, [(field.name, field.value) for field in new.values()]):
             return None
         self._learn_fields(new.items())
-        return Line(method, target)
+        return Line(*parts)
 
     def _learn(self, line: bytes, asked: Line, block: bytes, half: Block) -> None:
         if len(line) <= LONGEST_HALF:
@@ -210,12 +204,19 @@ def _meaning(counting: tuple[Field, ...]) -> Meaning | None:
     return Meaning(host, fields.get(b"connection", b"").lower() != b"close", Aspect.of(host, fields))
 
 
+def _parts(line: bytes) -> tuple[bytes, bytes] | None:
+    """Method and target of a plain request line, in origin-form and with nothing else in it."""
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.partition(b" ")
+    if method not in (b"GET", b"HEAD") or version != b"HTTP/1.1":
+        return None
+    return (method, target) if target.startswith(b"/") and b"#" not in target else None
+
+
 def _is_plain(request: Request, line: bytes) -> bool:
     return (
-        request.version == b"1.1"
-        and request.method in (b"GET", b"HEAD")
-        and line == request.line  # origin-form, and nothing else in it
-        and request.target.startswith(b"/")
+        _parts(line) == (request.method, request.target)
+        and request.version == b"1.1"
         and bool(request.host)
         and request.fields.get(b"host") == request.host
         and _are_plain(request.fields)

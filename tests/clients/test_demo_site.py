@@ -114,13 +114,16 @@ class Tab:
         until(lambda: self.sees("document.readyState") == "complete", f"{url} is loaded")
 
     def sees(self, expression: str) -> Any:
-        """The value of an expression of JavaScript, or of its promise; None if the page was left."""
+        """The value of an expression of JavaScript, or of its promise."""
         try:
-            seen = self.tell("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+            seen = self._evaluate(expression)
         except PageLeft:
-            return None
+            seen = self._evaluate(expression)  # of the page that has come
         assert "exceptionDetails" not in seen, seen
         return seen["result"].get("value")
+
+    def _evaluate(self, expression: str) -> Json:
+        return self.tell("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
 
     def press(self, key: str, code: int, text: str = "") -> None:
         event = {"key": key, "code": key, "windowsVirtualKeyCode": code}

@@ -21,6 +21,7 @@ from loadtest.lab import __main__ as lab
 from loadtest.lab import readers
 from loadtest.lab.plan import NAMES, duration, plan
 from loadtest.measuring import flames, footprint, stacks
+from loadtest.measuring.bench import Bench, Turn, progress
 from loadtest.measuring.findings import (
     Cell,
     Column,
@@ -242,8 +243,6 @@ def test_a_round_more_for_the_flame_graphs_is_in_the_estimate(ground: None) -> N
 
 
 def test_who_takes_part_once_has_a_turn_in_the_first_round_only(ground: None) -> None:
-    from loadtest.measuring.bench import Bench, Turn, progress  # which needs what the laboratory needs
-
     (part,) = plan(["hot"], ["headrace", "caddy"], quick=False)
     pace = part.scenario.full
     assert part.seconds(3, ["caddy"], quick=False, flame=False) == pace.set_up + 4 * pace.turn
