@@ -21,6 +21,7 @@ from itertools import islice
 
 from aio import Disk, Facts, Failed, Hashed, Listed, Loaded, Look, Opened, Way
 from server.answer.found import Found, Inventory, Missing, Representation
+from server.files.changes import Changes
 from server.files.content import Contents
 from server.files.entry import CHECK_SECONDS, RETIRED, UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
@@ -32,6 +33,7 @@ from server.files.terms import Terms
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
+NEVER = -1.0  # before any time of the loop's
 IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
 LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
 OPEN_AT_ONCE = 64  # entries looked at in one turn
@@ -53,6 +55,7 @@ class Docroot:
         digests: Digests,
         terms: Terms,
         loop: Loop,
+        changes: Changes,
     ) -> None:
         self._root = root
         self.disk = root.disk
@@ -62,6 +65,7 @@ class Docroot:
         self._terms = terms
         self._looks = Looks(terms)
         self._loop = loop
+        self._changes = changes
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
         self._stuck: set[Disk] = set()
@@ -98,7 +102,7 @@ class Docroot:
             entry.waiters[waiter] = None
             return entry, False
         self.touch(entry)
-        if self.vouch(entry):
+        if self.vouch(entry) >= now:
             return entry, True
         if entry.disk in self._stuck:
             self._count_stale(entry)
@@ -109,15 +113,19 @@ class Docroot:
             self._loop.when_patience_ends(lambda: self._patience_ended(entry))
         return entry, False
 
-    def vouch(self, entry: Entry) -> bool:
-        """Whether what is known of it may be served without a question. When that is not for long
-        any more, it is looked at, in the background."""
+    def vouch(self, entry: Entry) -> float:
+        """Until when what is known of it may be served without asking here again, if nothing changes;
+        a time that is past if it may not be. When that is not for long any more, it is looked at,
+        in the background."""
         if entry.version != self._root.version:
-            return False
-        age = self._loop.now - entry.checked_at
-        if age >= CHECK_SECONDS and not entry.check_started:
+            return NEVER
+        now = self._loop.now
+        due = entry.checked_at + CHECK_SECONDS
+        if now < due:
+            return due
+        if not entry.check_started:
             self._check(entry)
-        return age < FRESH_SECONDS
+        return now if now - entry.checked_at < FRESH_SECONDS else NEVER
 
     def touch(self, entry: Entry) -> None:
         """It is in use, and so is its content."""
@@ -259,6 +267,7 @@ class Docroot:
         if said != entry.found:
             entry.found = said
             entry.ready.clear()
+            self._changes.note()
 
     # --- checking ---
 
@@ -343,6 +352,7 @@ class Docroot:
 
     def _retire(self, entry: Entry) -> None:
         entry.version = RETIRED
+        self._changes.note()
         if entry.content is not None:
             self._contents.discharge(entry)
         if entry.file is not None:

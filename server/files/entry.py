@@ -123,8 +123,8 @@ class Entry:
         """Whether it has been dropped since it was found, and its file with it."""
         return self.facts is not None and self.content is None and self.file is None
 
-    def holds(self) -> bool:
-        """Whether it can be served without a question."""
+    def holds_until(self) -> float:
+        """As Docroot.vouch()."""
         return self._docroot.vouch(self)
 
     def use(self, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from aio import Disk
+from server.files.changes import Changes
 
 
 class Root:
@@ -14,12 +15,13 @@ class Root:
     that one in the descriptor's place: its number stays the same (dup3(2)).
     """
 
-    def __init__(self, fd: int, path: str, disk: Disk) -> None:
+    def __init__(self, fd: int, path: str, disk: Disk, changes: Changes) -> None:
         self.fd = fd
         self.version = 0
         self._path = os.fsencode(path)
         self.disk = disk
         self._looking = False
+        self._changes = changes
 
     def follow(self) -> None:
         if not self._looking:
@@ -30,3 +32,4 @@ class Root:
         self._looking = False
         if swapped:
             self.version += 1
+            self._changes.note()

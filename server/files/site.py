@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 from server.answer.found import Inventory, Place
 from server.answer.rules import Rule, Rulebook, Treatment
 from server.answer.search import Habits
+from server.files.changes import Changes
 from server.files.docroot import Docroot
 from server.files.entry import Client, Entry, Waiter
 from server.files.sitefiles import SiteFiles
@@ -33,6 +34,7 @@ class Site:
         rules: Sequence[Rule],
         loop: Loop,
         report: Callable[[str], None],
+        changes: Changes,
         hosts: Sequence[str] = (),
     ) -> None:
         self._main = roots[b""]
@@ -49,6 +51,7 @@ class Site:
         self._waiting: dict[Client, None] = {}
         self._waiting_until = 0.0
         self._loop = loop
+        self._changes = changes
         self._files = SiteFiles(self._main, loop, self._learn, report, hosts)
         loop.every_second(self._end_waiting)
 
@@ -115,6 +118,7 @@ class Site:
         """The rules in the root are these by now."""
         self._follow((*self._own_rules, *rules))
         self.version = version
+        self._changes.note()
         self._waiting_until = 0.0
         self._wake()
 

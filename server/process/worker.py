@@ -15,6 +15,7 @@ from pathlib import Path
 from aio import BLOCK, Disk, InLoopDisk, Links, Means, Service
 from server.answer.search import RESERVED, with_compressed
 from server.config import Config, SiteConfig, names_beneath, open_directory
+from server.files.changes import Changes
 from server.files.content import Contents
 from server.files.docroot import Docroot
 from server.files.root import Root
@@ -63,6 +64,7 @@ class Worker:
         self.contents = Contents(budget // SMALL_FILES)
         self.disks: list[Disk] = []
         self.digests = Digests()
+        self.changes = Changes()
         self.sites = Sites([(site.hosts, self._site(site)) for site in config.sites])
         realms = [rule.realm for site in config.sites for rule in site.rules if rule.realm is not None]
         self.passwords = Passwords(self.loop, realms)
@@ -72,7 +74,7 @@ class Worker:
             self.log_journal = Journal(1)
             access_log = LineLog(self.log_journal, self.loop, config.log)
         self.server = Server(
-            self.loop, self.sites, self.passwords, listeners, self.journal.notice, access_log
+            self.loop, self.sites, self.changes, self.passwords, listeners, self.journal.notice, access_log
         )
         self.loop.watch(self.service.eventfd, select.EPOLLIN, lambda _: self.service.reap())
         self.loop.before_waiting(self.service.flush)
@@ -185,7 +187,7 @@ class Worker:
 
     def _site(self, site: SiteConfig) -> Site:
         roots = {prefix: self._docroot(site, prefix, path) for prefix, path in site.roots.items()}
-        return Site(roots, site.habits, site.rules, self.loop, self.journal.notice, site.hosts)
+        return Site(roots, site.habits, site.rules, self.loop, self.journal.notice, self.changes, site.hosts)
 
     def _docroot(self, site: SiteConfig, prefix: bytes, path: Path) -> Docroot:
         private = names_beneath(path, self.config.private)
@@ -200,12 +202,13 @@ class Worker:
             with_compressed(private),
         )
         return Docroot(
-            Root(open_directory(path), str(path), self._disk(str(path))),
+            Root(open_directory(path), str(path), self._disk(str(path)), self.changes),
             lambda inner: self._disk(f"{path}/{os.fsdecode(inner)}"),
             self.contents,
             self.digests,
             terms,
             self.loop,
+            self.changes,
         )
 
     def _disk(self, name: str) -> Disk:

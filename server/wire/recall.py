@@ -10,6 +10,7 @@ in the background as ever.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from weakref import ReferenceType, ref
 from server.answer.found import Found
 from server.answer.plan import Answer
 from server.answer.rules import Rulebook
+from server.files.changes import Changes
 from server.files.entry import Dated, Entry
 from server.files.site import Site
 from server.loop import Loop
@@ -50,14 +52,16 @@ class Remembered:
     head: Dated
     entry: ReferenceType[Entry]  # whose bytes are sent
     bandwidth: int | None
-    held_at: float = -1.0  # the turn in which it was found to hold
+    holds_until: float = -1.0  # if nothing changes
+    changes: int = 0  # that there had been when that was found
 
 
 class Recall:
     """Ask reply(); what was found the long way is for keep()."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, changes: Changes) -> None:
         self._loop = loop
+        self._changes = changes
         self._replies: Table[Key, Remembered] = Table(MOST_REPLIES, MOST_TABLE_BYTES, _size)
         self.hits = 0  # replies that were given again
 
@@ -79,13 +83,16 @@ class Recall:
         known = self._replies.known.get(key)
         if known is None:
             return None
-        if known.held_at != self._loop.now:
-            holds = self._holds(known)
-            if holds is None:
+        now = self._loop.now
+        if known.holds_until < now or known.changes != self._changes.count:
+            known.changes = self._changes.count
+            until = self._holds_until(known)
+            if until is None:
                 self._replies.forget(key)
-            if not holds:
                 return None
-            known.held_at = self._loop.now
+            known.holds_until = until
+            if until < now:
+                return None
         return known
 
     def keep(
@@ -110,21 +117,23 @@ class Recall:
         )
         self._replies.learn(key, remembered)
 
-    def _holds(self, known: Remembered) -> bool | None:
-        """None: it never will again; False: not before the files have been looked at."""
+    def _holds_until(self, known: Remembered) -> float | None:
+        """None: it never will again; a time that is past: not before the files have been looked at."""
         site = known.site
         if known.entry() is None or not site.ready or site.rules is not known.rules():
             return None
         now = self._loop.now
+        until = math.inf
         for reference, found in known.bases:
             entry = reference()
             if entry is None or entry.found is not found:
                 return None
-            if not entry.holds():
-                return False
+            until = min(until, entry.holds_until())
+            if until < now:
+                break
             entry.use(now)
-        return True
+        return until
 
 
-def _size(key: Key) -> int:
+def _size(key: Key, _: Remembered) -> int:
     return len(key[1]) + REPLY_BYTES

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 
 from server.answer.dates import http_date
+from server.files.changes import Changes
 from server.files.site import Sites
 from server.loop import Loop
 from server.observe.access import AccessLog
@@ -29,6 +30,7 @@ class Server:
         self,
         loop: Loop,
         sites: Sites,
+        changes: Changes,
         passwords: Passwords,
         listeners: list[socket.socket],
         report: Callable[[str], None],
@@ -39,7 +41,7 @@ class Server:
         self.passwords = passwords
         self.access_log = access_log
         self.verdicts = Verdicts()
-        self.recall = Recall(loop)
+        self.recall = Recall(loop, changes)
         self.express = Express(self.verdicts, self.recall, access_log)
         self.boundary = secrets.token_hex(16).encode()  # between the parts of an answer
         self.draining = False

@@ -16,7 +16,7 @@ class Table(Generic[Said, Meaning]):
     """A number of things and a sum of bytes; the oldest go first. What is seen for the first time
     is only glimpsed, so that what comes once pushes nothing out."""
 
-    def __init__(self, most: int, most_bytes: int, size_of: Callable[[Said], int]) -> None:
+    def __init__(self, most: int, most_bytes: int, size_of: Callable[[Said, Meaning], int]) -> None:
         self.known: OrderedDict[Said, Meaning] = OrderedDict()
         self._most = most
         self._most_bytes = most_bytes
@@ -32,7 +32,7 @@ class Table(Generic[Said, Meaning]):
         if not self._has_been_glimpsed(hash(said)):
             return
         self.known[said] = meaning
-        self._bytes += self._size_of(said)
+        self._bytes += self._size_of(said, meaning)
         while len(self.known) > self._most or self._bytes > self._most_bytes:
             self.forget(next(iter(self.known)))
 
@@ -47,5 +47,4 @@ class Table(Generic[Said, Meaning]):
 
     def forget(self, said: Said) -> None:
         """It must be known."""
-        del self.known[said]
-        self._bytes -= self._size_of(said)
+        self._bytes -= self._size_of(said, self.known.pop(said))

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from server.wire.aspect import ASPECTS, Aspect, without_query
 from server.wire.heads import END, MOST_BYTES, MOST_FIELDS, Refusal, Request, accepted, fault_of, verdict
@@ -132,25 +133,26 @@ class Verdicts:
     def _put_together(self, line: bytes, block: bytes, half: Block | None) -> tuple[Line, Block] | None:
         """What a head means that has been seen before in pieces, or all but a few of them."""
         asked = self._lines.known.get(line)
-        lines = block[: -len(END)].split(b"\r\n") if half is None else []
-        known = self._fields.known
-        fields = [known.get(text) for text in lines]
+        fields: list[Any] = []  # Field, as soon as all are known
         new: dict[bytes, Field] = {}
-        if None in fields:
-            new = {text: Field(text) for text, field in zip(lines, fields, strict=True) if field is None}
-        if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or 2 * len(new) > len(lines):
-            return None
+        if half is None:
+            lines = block[: -len(END)].split(b"\r\n")
+            fields = list(map(self._fields.known.get, lines))
+            if None in fields:
+                new = {text: Field(text) for text, field in zip(lines, fields, strict=True) if field is None}
+                fields = [field or new[text] for text, field in zip(lines, fields, strict=True)]
+            if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or 2 * len(new) > len(lines):
+                return None
         if (new or asked is None) and (asked := self._read(line, new)) is None:
             return None
         if half is None:
-            whole = [field or new[text] for text, field in zip(lines, fields, strict=True)]
-            counting = tuple([field for field in whole if field.counts])
+            counting = tuple([field for field in fields if field.counts])
             # Of what is new, or much, there is no end: that is worked out each time.
-            endless = len(counting) > MOST_COUNTING or any(field.counts for field in new.values())
+            endless = len(counting) > MOST_COUNTING or (new and any(field.counts for field in new.values()))
             meaning = _meaning.__wrapped__(counting) if endless else _meaning(counting)
             if meaning is None:
                 return None
-            half = Block(meaning, whole)
+            half = Block(meaning, fields)
         self.put_together += 1
         self._learn(line, asked, block, half)
         return asked, half
@@ -180,9 +182,10 @@ class Verdicts:
                 self._fields.learn(text, field)
 
 
-def _size(part: bytes) -> int:
+def _size(part: bytes, meaning: Line | Field | Block) -> int:
     """It is kept as it came, and what it means besides, in up to two pieces."""
-    return 3 * len(part) + (1 + part.count(b"\r\n")) * FIELD_BYTES
+    lines = len(meaning.lines) if isinstance(meaning, Block) else 1
+    return 3 * len(part) + (1 + lines) * FIELD_BYTES
 
 
 def _joined(lines: Iterable[Field]) -> dict[bytes, bytes]:
