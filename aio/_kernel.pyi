@@ -29,6 +29,8 @@ class Job(Protocol):
     order: int
     descending: int
     endings: bytes
+    next: Job
+    result: int
     facts: Facts
     digest: Pointer
     content: Pointer
@@ -55,6 +57,7 @@ class _Lib:
     JOB_HASH: int
     JOB_LIST: int
     JOB_FOLLOW: int
+    JOB_CLOSE: int
     READ_NATIVE: int
     READ_THREAD: int
     READ_CACHED: int
@@ -75,7 +78,6 @@ class _Lib:
     def job_free(self, job: Job) -> None: ...
     def job_here(self, job: Job) -> int: ...
     def group_job(self, group: Pointer, tag: int, job: Job) -> int: ...
-    def group_close_file(self, group: Pointer, tag: int, fd: int) -> int: ...
     def group_read(
         self,
         group: Pointer,

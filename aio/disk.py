@@ -8,9 +8,11 @@ the loop's memory, where it can be taken back when nobody wants it any more.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from errno import errorcode
+from itertools import pairwise
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from aio._kernel import ffi, lib
@@ -18,7 +20,7 @@ from aio.file import Facts, Failed, File, Hashed, Listed, Loaded, Look, Opened, 
 from aio.means import Means
 from aio.reads import READ_QUOTA, READERS, Reads
 from aio.records import Records
-from aio.request import LANE_ORDER, LOOK, ONE_BY_ONE, Kind, Lane, Request, facts_of, job_for
+from aio.request import LANE_ORDER, LOOK, ONE_BY_ONE, Kind, Lane, Request, facts_of, job_for, new_job
 from aio.service import Service
 from aio.stream import BlockStream, Stream
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from aio._kernel import Job
 
 OPENERS = 4  # threads for what has no AIO call: they mostly sleep
+CHECKS_TOGETHER = 16  # by one thread: to hand one over costs more than to make it
+CLOSES_TOGETHER = 64  # by one thread
 MOST_FILES = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
 
 
@@ -45,7 +49,7 @@ class Disk:
         # What nobody wants any more leaves its lane at once: a dead disk would keep it for ever.
         self._queues: dict[Lane, OrderedDict[Request, None]] = {lane: OrderedDict() for lane in Lane}
         self._under_way = dict.fromkeys(Lane, 0)
-        self._closes: deque[int] = deque()
+        self._closes: list[int] = []
         self._native = means.native
         if error := lib.group_aio_error(self._group):
             self._native = False
@@ -125,12 +129,21 @@ class Disk:
     def _start_jobs(self) -> None:
         while self.jobs_in_flight < self.job_quota:
             if self._closes:
-                self._start_close(self._closes.popleft())
+                fds, self._closes = self._closes[:CLOSES_TOGETHER], self._closes[CLOSES_TOGETHER:]
+                self._start_closing(fds)
             elif (lane := self._next_lane()) is not None:
-                self._under_way[lane] += 1
-                self._start_job(self._queues[lane].popitem(last=False)[0])
+                self._start(self._next_of(lane))
             else:
                 return
+
+    def _next_of(self, lane: Lane) -> list[Request]:
+        """One; of checks an equal part for each thread that is free."""
+        queue = self._queues[lane]
+        some = 1
+        if lane is Lane.CHECK:
+            some = min(CHECKS_TOGETHER, -(-len(queue) // (self.job_quota - self.jobs_in_flight)))
+        self._under_way[lane] += some
+        return [queue.popitem(last=False)[0] for _ in range(some)]
 
     def _next_lane(self) -> Lane | None:
         """What goes first: what somebody waits for before what takes its time. Nothing gets all
@@ -156,10 +169,20 @@ class Disk:
     def _leave(self, request: Request) -> None:
         self._queues[request.lane].pop(request, None)
 
-    def _start_job(self, request: Request) -> None:
-        job = self.prepare(request)
+    def _start(self, requests: list[Request]) -> None:
+        """Has one thread do them, one after the other."""
+        jobs = [self.prepare(request) for request in requests]
+        for job, following in pairwise(jobs):
+            job.next = following
+        self._hand_over(jobs[0], lambda first: self._done(requests, first))
+
+    def _hand_over(self, job: Job, done: Callable[[Job], None]) -> None:
+        def finished(_: int, address: int) -> None:
+            self.jobs_in_flight -= 1
+            done(ffi.cast("struct job *", address))
+
         tag = self.service.job_tag()
-        self.service.expect(tag, lambda result, address: self._job_done(request, result, address))
+        self.service.expect(tag, finished)
         refused = lib.group_job(self._group, tag, job)
         assert refused == 0, "the quota is below what the group holds"
         self.jobs_in_flight += 1
@@ -167,14 +190,16 @@ class Disk:
     def prepare(self, request: Request) -> Job:
         return job_for(request, direct=self._native, settle_ns=self.means.settle_ns)
 
-    def _job_done(self, request: Request, result: int, address: int) -> None:
-        self.jobs_in_flight -= 1
-        self.deliver(request, result, ffi.cast("struct job *", address))
+    def _done(self, requests: list[Request], job: Job) -> None:
+        for request in requests:
+            following = job.next  # before it is freed
+            self.service.tell(self.deliver, request, job)
+            job = following
 
-    def deliver(self, request: Request, result: int, job: Job) -> None:
+    def deliver(self, request: Request, job: Job) -> None:
         """Turns what C found into what the asker understands."""
         self._under_way[request.lane] -= 1
-        outcome = self._understand(request.kind, result, job)
+        outcome = self._understand(request.kind, job.result, job)
         if not isinstance(outcome, Listed):  # whose records are in the job's memory
             lib.job_free(job)
         if not request.cancelled:
@@ -217,15 +242,10 @@ class Disk:
         self.files_open -= 1
         self._closes.append(fd)
 
-    def _start_close(self, fd: int) -> None:
-        tag = self.service.job_tag()
-        self.service.expect(tag, self._closed)
-        refused = lib.group_close_file(self._group, tag, fd)
-        assert refused == 0, "the quota is below what the group holds"
-        self.jobs_in_flight += 1
-
-    def _closed(self, result: int, address: int) -> None:
-        self.jobs_in_flight -= 1
+    def _start_closing(self, fds: list[int]) -> None:
+        job = new_job(pack(f"={len(fds)}i", *fds))
+        job.kind = lib.JOB_CLOSE
+        self._hand_over(job, lib.job_free)
 
     # --- for the service ---
 

@@ -75,21 +75,24 @@ class InLoopDisk(Disk):
     def __init__(self, service: Service, name: str, *, sendfile: bool, most_files: int = MOST_FILES) -> None:
         super().__init__(service, name, Means(native=False, cached=False), most_files=most_files)
         self._sendfile = sendfile
-        self._done: list[tuple[Request, int, Job]] = []
+        self._over: list[tuple[Request, Job]] = []
 
-    def _start_job(self, request: Request) -> None:
-        job = self.prepare(request)
-        # Delivered with the next turn, as from the service: nobody is called back while asking.
-        self._done.append((request, lib.job_here(job), job))
+    def _start(self, requests: list[Request]) -> None:
+        for request in requests:
+            job = self.prepare(request)
+            job.result = lib.job_here(job)
+            # Delivered with the next turn, as from the service: nobody is called back while asking.
+            self._over.append((request, job))
 
-    def _start_close(self, fd: int) -> None:
-        os.close(fd)
+    def _start_closing(self, fds: list[int]) -> None:
+        for fd in fds:
+            os.close(fd)
 
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         return InLoopStream(file, offset, length, sendfile=self._sendfile)
 
     def pump(self) -> bool:
-        done, self._done = self._done, []
-        for request, result, job in done:
-            self.deliver(request, result, job)
-        return super().pump() or bool(self._done)
+        over, self._over = self._over, []
+        for request, job in over:
+            self.deliver(request, job)
+        return super().pump() or bool(self._over)

@@ -237,6 +237,18 @@ static int64_t do_follow(const struct job *job)
     return result;
 }
 
+static int64_t do_close(const struct job *job)
+{
+    int64_t result = 0;
+    int32_t fd;
+    for (uint32_t at = 0; at + sizeof fd <= job->path_length; at += sizeof fd) {
+        memcpy(&fd, job->path + at, sizeof fd);
+        if (close(fd) < 0)
+            result = -errno;
+    }
+    return result;
+}
+
 static int64_t do_job(struct job *job, const _Atomic bool *stopping)
 {
     switch (job->kind) {
@@ -245,8 +257,16 @@ static int64_t do_job(struct job *job, const _Atomic bool *stopping)
     case JOB_HASH: return do_hash(job, stopping);
     case JOB_LIST: return do_list(job, stopping);
     case JOB_FOLLOW: return do_follow(job);
+    case JOB_CLOSE: return do_close(job);
     }
     return -EINVAL;
+}
+
+static int64_t do_jobs(struct job *first, const _Atomic bool *stopping)
+{
+    for (struct job *job = first; job != NULL; job = job->next)
+        job->result = do_job(job, stopping);
+    return first->result;
 }
 
 /* The same file without O_DIRECT. The link in /proc leads to the open file itself: no path is
@@ -299,8 +319,7 @@ void *job_thread(void *argument)
         }
         int64_t result = 0;
         switch (work.operation) {
-        case OP_JOB: result = do_job(work.job, stopping); break;
-        case OP_CLOSE: result = close(work.fd) < 0 ? -errno : 0; break;
+        case OP_JOB: result = do_jobs(work.job, stopping); break;
         case OP_READ: result = do_read(pool->group, &work); break;
         }
         finish(pool->group, &work, result);

@@ -45,8 +45,9 @@ enum why_buffered { DIRECT = 0, BUFFERED_ASKED, BUFFERED_YOUNG, BUFFERED_REFUSED
  * HASH    facts and the digest of all that is in the file;
  * LIST    a directory, as records in `content`;
  * FOLLOW  the directory that `path` names by now takes the place of the
- *         descriptor `root`, if it is another one: 1 if so, else 0. */
-enum job_kind { JOB_OPEN = 0, JOB_CHECK, JOB_HASH, JOB_LIST, JOB_FOLLOW };
+ *         descriptor `root`, if it is another one: 1 if so, else 0;
+ * CLOSE   descriptors: they lie in `path`, as many int32_t as there are. */
+enum job_kind { JOB_OPEN = 0, JOB_CHECK, JOB_HASH, JOB_LIST, JOB_FOLLOW, JOB_CLOSE };
 /* Whether symbolic links may lead anywhere beneath the root, anywhere at
  * all, or nowhere. */
 enum links { LINKS_WITHIN = 0, LINKS_FOLLOW, LINKS_DENY };
@@ -66,7 +67,9 @@ struct job {
     int64_t keep_after_ns;  /* one read whole is BUFFERED_YOUNG if its ctime is younger */
     uint32_t order, descending;  /* of a list: directories first, then so */
     char endings[64];       /* of siblings: each ends in NUL, the last one in two */
+    struct job *next;       /* the same thread does that one next; all come back at once */
 
+    int64_t result;
     struct facts facts;
     unsigned char digest[16];
     char *content;          /* the whole of a small file, or a list */
@@ -80,7 +83,7 @@ struct job {
 /* One finished request. `tag` is the caller's own. */
 struct completion {
     uint64_t tag;
-    int64_t result;
+    int64_t result;         /* of the first job, if there are several */
     struct job *job;        /* of group_job() only */
 };
 
@@ -125,7 +128,6 @@ enum read_way { READ_NATIVE = 0, READ_THREAD, READ_CACHED, READ_POSIX };
 
 /* All return 0, or -EAGAIN when the group holds all it can. */
 int group_job(struct group *, uint64_t tag, struct job *);
-int group_close_file(struct group *, uint64_t tag, int fd);
 int group_read(struct group *, uint32_t way, uint64_t tag, int fd, int64_t offset, uint32_t size,
                uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
 

@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum operation { OP_JOB, OP_CLOSE, OP_READ };
+enum operation { OP_JOB, OP_READ };
 
 struct work {
     uint64_t tag;

@@ -71,11 +71,17 @@ class Request:
         self.leave(self)
 
 
-def job_for(request: Request, *, direct: bool, settle_ns: int) -> Job:
-    """What C is to do. It is the caller's, and must be freed."""
-    job = lib.job_new(request.path, len(request.path))
+def new_job(path: bytes) -> Job:
+    """It is the caller's, and must be freed."""
+    job = lib.job_new(path, len(path))
     if job == ffi.NULL:
         raise MemoryError
+    return job
+
+
+def job_for(request: Request, *, direct: bool, settle_ns: int) -> Job:
+    """What C is to do. As new_job()."""
+    job = new_job(request.path)
     look = request.look
     job.kind = request.kind
     job.root = request.root

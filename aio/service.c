@@ -105,9 +105,13 @@ static int pool_join(struct pool *pool, const struct timespec *deadline)
  * dead, for then so may be the close. */
 static void discard(const struct completion *done, bool dead)
 {
-    if (!dead && done->job != NULL && done->job->content == NULL && done->result > 0)
-        close((int)done->result);
-    job_free(done->job);
+    struct job *next;
+    for (struct job *job = done->job; job != NULL; job = next) {
+        next = job->next;
+        if (!dead && job->kind == JOB_OPEN && job->content == NULL && job->result >= 0)
+            close((int)job->result);
+        job_free(job);
+    }
 }
 
 int service_close(struct service *service, int milliseconds)
@@ -177,12 +181,6 @@ static int enqueue(struct group *group, struct pool *pool, const struct work *wo
 int group_job(struct group *group, uint64_t tag, struct job *job)
 {
     struct work work = {.tag = tag, .job = job, .operation = OP_JOB};
-    return enqueue(group, &group->openers, &work, job_thread);
-}
-
-int group_close_file(struct group *group, uint64_t tag, int fd)
-{
-    struct work work = {.tag = tag, .fd = fd, .operation = OP_CLOSE};
     return enqueue(group, &group->openers, &work, job_thread);
 }
 

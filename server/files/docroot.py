@@ -13,22 +13,23 @@ asked of the old one is asked again of the new one, so that no answer is of both
 from __future__ import annotations
 
 import errno
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
 from itertools import islice
 
-from aio import Disk, Facts, Failed, Hashed, Listed, Loaded, Look, Opened, Way
-from server.answer.found import Found, Inventory, Missing, Representation
+from aio import Disk, Facts, Failed, Listed, Loaded, Look, Opened, Way
+from server.answer.found import Found, Inventory, Missing
 from server.files.changes import Changes
 from server.files.content import Contents
+from server.files.descriptions import Descriptions
+from server.files.due import Due
 from server.files.entry import CHECK_SECONDS, RETIRED, UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
 from server.files.looks import Looks
 from server.files.mounts import Mounts
 from server.files.root import Root
-from server.files.tags import Digests, is_provisional, wants_digest
+from server.files.tags import Digests
 from server.files.terms import Terms
 from server.loop import Loop
 
@@ -61,14 +62,15 @@ class Docroot:
         self.disk = root.disk
         self._mounts = Mounts(root.disk, another_disk, self._close_idle)
         self._contents = contents
-        self._digests = digests
         self._terms = terms
         self._looks = Looks(terms)
+        self._descriptions = Descriptions(root, self._looks, terms, digests, changes)
         self._loop = loop
         self._changes = changes
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
         self._stuck: set[Disk] = set()
+        self._due = Due(loop, self._check)
         loop.every_second(self._sweep)
 
     @property
@@ -108,6 +110,7 @@ class Docroot:
             self._count_stale(entry)
             return entry, True
         entry.waiters[waiter] = None
+        self._due.look()
         if not entry.alarmed:
             entry.alarmed = True
             self._loop.when_patience_ends(lambda: self._patience_ended(entry))
@@ -124,7 +127,7 @@ class Docroot:
         if now < due:
             return due
         if not entry.check_started:
-            self._check(entry)
+            self._check_soon(entry)
         return now if now - entry.checked_at < FRESH_SECONDS else NEVER
 
     def touch(self, entry: Entry) -> None:
@@ -216,14 +219,14 @@ class Docroot:
         match outcome:
             case Loaded():
                 if outcome.digest:
-                    self._digests.learn(outcome.facts.identity, outcome.digest)
+                    self._descriptions.learn(outcome.facts, outcome.digest)
                 entry.content = (outcome.content,)
             case Written():
                 entry.content = outcome.pieces
             case Opened():
                 entry.file = outcome.file
                 self._open_entries[entry] = None
-        entry.found = outcome.found if isinstance(outcome, Written) else self._represent(entry)
+        entry.found = outcome.found if isinstance(outcome, Written) else self._descriptions.of(entry)
         if entry.content is not None:
             self._contents.admit(entry)
 
@@ -235,44 +238,13 @@ class Docroot:
             return Missing(HTTPStatus.INTERNAL_SERVER_ERROR)
         return known
 
-    def _represent(self, entry: Entry) -> Representation:
-        facts = entry.facts
-        assert facts is not None
-        digest = b""
-        if wants_digest(facts, self._terms.etag):
-            digest = self._digests.of(facts.identity)
-            settled = facts.identity.settled(time.time_ns())  # or the digest would be of either version
-            if not digest and settled and self._digests.begin(facts.identity):
-                entry.disk.hash(
-                    self._root.fd,
-                    entry.path,
-                    lambda outcome: self._hashed(entry, facts, outcome),
-                    self._look_at(entry),
-                )
-        return self._terms.represent(entry.path, facts, digest, time.time())
-
-    def _hashed(self, entry: Entry, asked: Facts, outcome: Hashed | Failed) -> None:
-        self._digests.end(asked.identity)
-        if isinstance(outcome, Failed):
-            if outcome.errno not in UNAVAILABLE:  # else it is of the moment, and tried again
-                self._digests.learn(asked.identity, b"")
-            return
-        self._digests.learn(outcome.facts.identity, outcome.digest)
-        if entry.facts is not None and entry.facts.identity == outcome.facts.identity:
-            self._say_anew(entry)
-
-    def _say_anew(self, entry: Entry) -> None:
-        """The bytes are the same, but perhaps not what is said of them."""
-        said = self._represent(entry)
-        if said != entry.found:
-            entry.found = said
-            entry.ready.clear()
-            self._changes.note()
-
     # --- checking ---
 
-    def _check(self, entry: Entry) -> None:
+    def _check_soon(self, entry: Entry) -> None:
         entry.check_started = self._loop.now
+        self._due.add(entry)
+
+    def _check(self, entry: Entry) -> None:
         if entry.facts is None:
             self._open(entry, self._reopened)
             return
@@ -303,11 +275,7 @@ class Docroot:
         if known.way is Way.BUFFERED_YOUNG and entry.disk.has_settled(known, loaded=loaded):
             self._open(entry, self._reopened)
             return
-        found = entry.found
-        assert isinstance(found, Representation)
-        if facts.siblings != known.siblings or is_provisional(known, self._terms.etag, found.validators):
-            entry.facts = known._replace(siblings=facts.siblings)
-            self._say_anew(entry)
+        self._descriptions.renew(entry, facts.siblings)
         self._confirm(entry)
 
     def _confirm(self, entry: Entry) -> None:
@@ -381,7 +349,7 @@ class Docroot:
             assert entry.file is not None
             if entry.file.users > 1:
                 if not entry.check_started and now - entry.checked_at >= CHECK_SECONDS:
-                    self._check(entry)
+                    self._check_soon(entry)
             elif now - entry.used_at >= IDLE_SECONDS and not entry.waiters:
                 self.drop(entry)
 

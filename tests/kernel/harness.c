@@ -143,6 +143,13 @@ static void ask_path(int tag, enum kind kind)
     job->order = any(3);
     job->descending = any(2);
     memcpy(job->endings, ".x\0.link\0", 10);
+    for (uint32_t more = kind == LOOK ? any(4) : 0; more > 0; more--) {
+        struct job *before = job_new(path, (uint32_t)strlen(path));
+        CHECK(before != NULL);
+        *before = *job;
+        before->next = job;
+        job = before;
+    }
     asked(tag, kind, group_job(group, (uint64_t)tag, job));
 }
 
@@ -204,14 +211,21 @@ static void told_path(struct request *request, int64_t result, struct job *job)
     } else if (request->kind == OPEN) {
         CHECK(result >= 0 && job->facts.size == (uint64_t)BIG && job->content == NULL);
         int tag = free_request();  /* there is one: its own */
-        asked(tag, CLOSE, group_close_file(any(2) ? native : threads, (uint64_t)tag, (int)result));
+        int32_t fd = (int32_t)result;
+        struct job *closing = job_new((const char *)&fd, sizeof fd);
+        CHECK(closing != NULL);
+        closing->kind = JOB_CLOSE;
+        asked(tag, CLOSE, group_job(any(2) ? native : threads, (uint64_t)tag, closing));
     } else {
         CHECK(result == (request->kind == LOAD ? SMALL : 0) && job->facts.size == SMALL);
         CHECK(job->facts.siblings == (job->links == LINKS_DENY ? 1 : 3));
         if (request->kind == LOAD && !request->orphan)
             check_bytes(job->content, 0, SMALL);
     }
+    struct job *next = job->next;
     job_free(job);
+    if (next != NULL)
+        told_path(request, next->result, next);
 }
 
 static void reap(bool wait)
@@ -230,9 +244,10 @@ static void reap(bool wait)
             finished[was.kind]++;
             if (was.kind == READ || was.kind == BAD_READ)
                 told_read(&was, done[i].result);
-            else if (was.kind == CLOSE)
+            else if (was.kind == CLOSE) {
                 CHECK(done[i].result == 0);
-            else
+                job_free(done[i].job);
+            } else
                 told_path(&was, done[i].result, done[i].job);
         }
     } while (n == 5);

@@ -4,7 +4,8 @@ import errno
 import fcntl
 import os
 import select
-from itertools import combinations
+import struct
+from itertools import combinations, pairwise
 
 import pytest
 
@@ -55,6 +56,13 @@ class Group:
     def close(self) -> None:
         assert lib.service_close(self.service, SILENCE_MS) == 0
         lib.memory_free(self.memory)
+
+
+def job_of(kind, path, root=-1):
+    job = lib.job_new(path, len(path))
+    job.kind = kind
+    job.root = root
+    return job
 
 
 @pytest.fixture
@@ -143,17 +151,43 @@ def test_a_group_holds_so_many_requests_and_no_more(file):
         assert lib.group_read(group.group, lib.READ_THREAD, tag, file, 0, 512, tag % DEPTH, 0, 0, 0) == 0
     assert lib.group_read(group.group, lib.READ_THREAD, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
     assert lib.group_read(group.group, lib.READ_NATIVE, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
-    assert lib.group_close_file(group.group, 5000, -1) == -errno.EAGAIN
+    job = job_of(lib.JOB_CHECK, b".")
+    assert lib.group_job(group.group, 5000, job) == -errno.EAGAIN
+    lib.job_free(job)
     results = group.reap(lib.MAX_OUTSTANDING)
     assert set(results.values()) == {512}
     group.close()
 
 
-def test_a_close_of_what_is_not_open_tells_its_errno(closed_fd):
+def test_a_close_of_what_is_not_open_tells_its_errno_and_the_others_are_closed(file, closed_fd):
     group = Group()
-    assert lib.group_close_file(group.group, 1, closed_fd) == 0
+    others = [os.dup(file), os.dup(file)]
+    job = job_of(lib.JOB_CLOSE, struct.pack("=3i", others[0], closed_fd, others[1]))
+    assert lib.group_job(group.group, 1, job) == 0
     assert group.reap(1) == {1: -errno.EBADF}
+    for fd in others:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+    lib.job_free(job)
     group.close()
+
+
+def test_jobs_that_are_handed_over_together_come_back_together_each_with_its_own_result(tmp_path):
+    root = os.open(tmp_path, os.O_PATH)
+    for size in (10, 30):
+        (tmp_path / f"{size}").write_bytes(b"x" * size)
+    jobs = [job_of(lib.JOB_CHECK, name, root) for name in (b"10", b"missing", b"30")]
+    for job, following in pairwise(jobs):
+        job.next = following
+    group = Group()
+    assert lib.group_job(group.group, 1, jobs[0]) == 0
+    assert group.reap(1) == {1: 0}
+    assert [job.result for job in jobs] == [0, -errno.ENOENT, 0]
+    assert [jobs[0].facts.size, jobs[2].facts.size] == [10, 30]
+    for job in jobs:
+        lib.job_free(job)
+    group.close()
+    os.close(root)
 
 
 def test_what_was_opened_for_nobody_is_closed_with_the_service(tmp_path):
@@ -162,8 +196,8 @@ def test_what_was_opened_for_nobody_is_closed_with_the_service(tmp_path):
     before = os.listdir("/proc/self/fd")
     group = Group()
     for tag in range(50):
-        job = lib.job_new(b"file", 4)
-        job.root = root
+        job = job_of(lib.JOB_OPEN, b"file", root)
+        job.next = job_of(lib.JOB_OPEN, b"file", root)
         assert lib.group_job(group.group, tag, job) == 0
     group.close()
     assert os.listdir("/proc/self/fd") == before
