@@ -26,11 +26,17 @@ from loadtest import peers
 from loadtest.command import DESCRIPTORS, Command, Site
 
 START_SECONDS = 20.0
+# What a developer sets for himself would make servers in Python start slowly.
+NOT_FOR_SERVERS = frozenset(("PYTHONDONTWRITEBYTECODE", "PYTHONDEVMODE"))
 STOP_SECONDS = 6.0
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 # It waits for a line.
 GATE = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "gate")
+
+
+def _ordinary_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in NOT_FOR_SERVERS}
 
 
 class NotStarted(Exception):
@@ -65,7 +71,7 @@ def start(
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=log,
-                env={**os.environ, **command.env},
+                env={**_ordinary_environment(), **command.env},
                 start_new_session=True,
             )
     except BaseException:

@@ -14,7 +14,7 @@ from server.observe.journal import Journal
 
 MOST_KNOWN = 2048  # request lines, referers and agents: most come again
 LONG_BYTES = 512  # anybody can send any number of such that are longer
-UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\uffff]')
+UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII without the quote and the backslash
 
 
 class Asked(Protocol):
