@@ -5,10 +5,20 @@ from __future__ import annotations
 import resource
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DESCRIPTORS = min(40_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # a stuck client takes up to two
+
+def _descriptors(wanted: int) -> int:
+    """As many as this process may have, and whom it starts; root may have any number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, max(hard, wanted)))
+    return min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+DESCRIPTORS = _descriptors(40_000)  # a stuck client takes up to two; lighttpd keeps half of them for files
 CONNECTIONS = 12_000
 BACKLOG = 4096  # the kernel's own limit, net.core.somaxconn, by default
 KEEP_ALIVE_SECONDS = 75  # nginx's default, for those whose own is shorter than a measurement

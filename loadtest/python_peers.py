@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from loadtest.command import BACKLOG, KEEP_ALIVE_SECONDS, Command, Site, free_port
+from loadtest.command import BACKLOG, CONNECTIONS, KEEP_ALIVE_SECONDS, Command, Site, free_port
 
 PEERS_VENV = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace-peers"
 PYTHON_PEERS: Mapping[str, Sequence[str]] = {
@@ -104,6 +104,7 @@ def _granian(mode: str, site: Site, directory: Path) -> Command:
     argv = (
         *(peers_python(), "-m", "granian", "--interface", "asginl", "--workers", "1"),
         *("--host", "127.0.0.1", "--port", str(port), "--backlog", str(BACKLOG), "--log-level", "error"),
+        *("--backpressure", str(CONNECTIONS)),
         *("--static-path-route", "", "--static-path-mount", str(site.root)),
         *("--working-dir", str(directory), "site_app:app"),
     )

@@ -12,7 +12,7 @@ from loadtest.bench import wrk
 from loadtest.bench.workloads import Case
 from loadtest.command import Site
 from loadtest.measuring.bench import Turn, per_gb
-from loadtest.measuring.findings import Cell, Column
+from loadtest.measuring.findings import BOTH, Cell, Column
 from loadtest.measuring.flames import recorded
 from loadtest.servers import Server
 
@@ -81,6 +81,7 @@ def under_load(
         "p99": load.p99 or None,
         "bytes_per_request": load.bytes / load.requests,
         "cpu_per_gb": per_gb(cpu, load.bytes),
+        BOTH.figure: per_gb(cpu + load.cpu_seconds, load.bytes),
         "mb_per_second": load.bytes / load.seconds / 1e6,
         "cpu_percent": 100 * cpu / load.seconds,
         "load_percent": load.percent,

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from loadtest import peers
-from loadtest.bench import idle, start, targets, workloads
+from loadtest.bench import idle, start, targets, workloads, wrk
 from loadtest.bench.measure import COLUMNS, Ground, in_brief, measure
 from loadtest.bench.targets import LOGGED, NOT_LOGGED
 from loadtest.bench.workloads import CLOSING, Case
+from loadtest.command import DESCRIPTORS
 from loadtest.measuring.bench import Bench
-from loadtest.measuring.findings import Cell, Column, Findings, Plot, middle
+from loadtest.measuring.findings import BOTH, Cell, Column, Findings, Plot, middle
 
 WITH_SIDECARS = ("nginx-gzip", "caddy-precompressed")  # only where there is something in it for them
 OF_FILES = (
     Column("cpu_per_gb", "CPU ms per GB"),
+    BOTH,
     Column("mb_per_second", "MB/s"),
     *(column for column in COLUMNS if column.figure != "bytes_per_request"),
 )
@@ -81,6 +83,13 @@ def _keeps_open(server: str) -> bool:
     return server not in (*WITH_SIDECARS, *CLOSING)
 
 
+def _holds_a_crowd(server: str) -> bool:
+    """Lighttpd takes half as many connections as it may have descriptors."""
+    return _keeps_open(server) and (
+        server != "lighttpd" or DESCRIPTORS > 2 * (idle.CONNECTIONS + wrk.CONNECTIONS)
+    )
+
+
 def _idle(ground: Ground, bench: Bench, names: Sequence[str]) -> list[Cell]:
     crowd = idle.Crowd(idle.QUICK_CONNECTIONS if bench.quick else idle.CONNECTIONS)
     return bench.measure([crowd], partial(idle.measure, ground), in_brief, names)
@@ -137,7 +146,7 @@ WORKLOADS = (
         "`same` beside them.",
         columns=idle.COLUMNS,
         plots=[Plot("bars", "kib_per_connection", "Memory of the process", "KiB per idle connection")],
-        suits=_keeps_open,
+        suits=_holds_a_crowd,
         special=_idle,
     ),
     Workload(

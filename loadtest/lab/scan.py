@@ -21,6 +21,7 @@ from loadtest.judge import Sample, Timetable, ask_by_timetable
 from loadtest.lab import ground
 from loadtest.lab.clients import FORK, Clients, Order, fetch
 from loadtest.lab.scenario import Pace, Scenario
+from loadtest.lab.yardstick import QUIET, yardstick
 from loadtest.measuring.bench import Bench, Meter, Turn, closing, first_round
 from loadtest.measuring.findings import (
     Cell,
@@ -91,16 +92,19 @@ def run(bench: Bench) -> Findings:
     with (
         disks.OwnDisk(ground.megabytes_for(*sizes)) as disk,
         memory.group(size.limit_mib * ground.MIB) as group,
+        ExitStack() as stack,
     ):
         bench.doing(f"writing {len(size.scanned)} files of 10 MB")
         disk.populate(write)
-        cells = bench.measure([size], lambda turn: _measure(disk, group, turn, targets), _in_brief)
+        quiet = yardstick(stack)
+        cells = bench.measure([size], lambda turn: _measure(disk, group, turn, targets, quiet), _in_brief)
     return Findings(
         columns=[
             Column("hit_percent", "hit rate of the hot set, %"),
             Column("alone_p99", "hot page p99 alone, ms"),
             Column("scan_p99", "p99 beside the scan"),
             Column("scan_p50", "p50 beside the scan"),
+            QUIET,
             Column("large_p50", "10 MB hot, p50, ms"),
             Column("scan_mb_per_second", "scan MB/s"),
             Column("scanned_percent", "of the scan done, %"),
@@ -116,13 +120,15 @@ def run(bench: Bench) -> Findings:
         notes=[
             f"{size.pages} pages of 1-60 kB, {PAGES_PER_SECOND} a second, and {size.large} files of 10 MB, "
             f"{LARGE_PER_SECOND} a second, in a group of {size.limit_mib} MiB, of which Headrace takes "
-            f"{size.own}; "
-            f"{SCANNERS} clients scan."
+            f"{size.own}; {SCANNERS} clients scan. The quiet server is one that nobody else asks, on the "
+            "same core, beside the scan."
         ],
     )
 
 
-def _measure(disk: disks.OwnDisk, group: memory.Group, turn: Turn[Size], targets: _Targets) -> Cell:
+def _measure(
+    disk: disks.OwnDisk, group: memory.Group, turn: Turn[Size], targets: _Targets, quiet: servers.Server
+) -> Cell:
     size = turn.case
     disk.cool()
     pages, large = list(targets.pages), list(targets.large)
@@ -139,6 +145,7 @@ def _measure(disk: disks.OwnDisk, group: memory.Group, turn: Turn[Size], targets
         timetables = (
             Timetable(server.port, pages, PAGES_PER_SECOND),
             Timetable(server.port, large, LARGE_PER_SECOND),
+            Timetable(quiet.port),
         )
         judge = FORK.Process(target=ask_by_timetable, args=(timetables, end, judge_end), daemon=True)
         judge.start()
@@ -152,7 +159,7 @@ def _measure(disk: disks.OwnDisk, group: memory.Group, turn: Turn[Size], targets
         scan_end = time.monotonic_ns()
         if not judged.poll(size.scan_seconds + 10):
             raise RuntimeError("the judge has not reported")
-        asked, asked_large = judged.recv()
+        asked, asked_large, asked_quiet = judged.recv()
         state = server.state()
     sizes = dict(zip(targets.pages, size.page_sizes, strict=True)) | dict.fromkeys(targets.large, LARGE)
     hot_bytes = sum(
@@ -167,6 +174,7 @@ def _measure(disk: disks.OwnDisk, group: memory.Group, turn: Turn[Size], targets
         "alone_p99": percentile(alone, 99),
         "scan_p99": percentile(beside, 99),
         "scan_p50": percentile(beside, 50),
+        QUIET.figure: percentile(_took(asked_quiet, scan_from, scan_end, end), 99),
         "large_p50": percentile(_took(asked_large, scan_from, scan_end, end), 50),
         "scan_mb_per_second": scan.mb_per_second,
         "scanned_percent": 100 * scan.completed / len(targets.scan),

@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from loadtest import disks, peers, servers
+from loadtest import disks, servers
 from loadtest.judge import PAGE, PAGES_PER_SECOND, Sample, Timetable, ask_by_timetable, ask_page
 from loadtest.lab import ground
 from loadtest.lab.clients import FORK, Clients, Order
 from loadtest.lab.scenario import Pace, Scenario
-from loadtest.measuring.bench import SERVER_CORE, Bench, Meter, Turn, closing, first_round
+from loadtest.lab.yardstick import QUIET, yardstick
+from loadtest.measuring.bench import Bench, Meter, Turn, closing, first_round
 from loadtest.measuring.findings import (
     Cell,
     Column,
@@ -93,15 +94,15 @@ def run(bench: Bench) -> Findings:
         rig = _Rig(disk, [], [], settle, seconds)
         bench.doing(f"writing {files:,} files")
         disk.populate(lambda root: _write(root, rig, sizes, pages))
-        yardstick = _yardstick(stack)
+        quiet = yardstick(stack)
         limited = [] if ground.fio_missing() else [*_fio(disk, rig, limits, bench)]
-        cells = [*limited, *bench.measure(loads, lambda turn: _measure(rig, turn, yardstick), _in_brief)]
+        cells = [*limited, *bench.measure(loads, lambda turn: _measure(rig, turn, quiet), _in_brief)]
     return Findings(
         columns=[
             Column("p50", "page p50, ms"),
             Column("p99", "p99"),
             Column("longest", "longest", worst=True),
-            Column("quiet_p99", "quiet server's p99"),
+            QUIET,
             Column("cold_p50", "cold page p50, ms"),
             Column("cold_p99", "p99"),
             Column("mb_per_second", "cold MB/s"),
@@ -161,20 +162,13 @@ def _fio(disk: disks.SlowDisk, rig: _Rig, limits: Sequence[Limits], bench: Bench
             yield Cell(ground.FIO, str(limit), number, figures)
 
 
-def _yardstick(stack: ExitStack) -> servers.Server:
-    """A server with the page alone, in memory, that nobody else asks for anything."""
-    root = stack.enter_context(ground.page_in_shared_memory())
-    name = "headrace" if peers.missing("nginx-sendfile") else "nginx-sendfile"
-    return stack.enter_context(servers.start(name, root, core=SERVER_CORE))
-
-
-def _measure(rig: _Rig, turn: Turn[Load], yardstick: servers.Server) -> Cell:
+def _measure(rig: _Rig, turn: Turn[Load], beside_it: servers.Server) -> Cell:
     disk, limits, downloads = rig.disk, turn.case.limits, turn.case.downloads
     disk.unlimit()
     disk.cool()
     with servers.start(turn.server, disk.path, enter=disk.enter) as server, ExitStack() as stack:
         stack.enter_context(ground.page_held(disk.path))
-        for port in (server.port, yardstick.port):
+        for port in (server.port, beside_it.port):
             for _ in range(WARMING_ROUNDS):
                 ask_page(port, WARMING_PAGES)
                 time.sleep(0.1)
@@ -188,7 +182,7 @@ def _measure(rig: _Rig, turn: Turn[Load], yardstick: servers.Server) -> Cell:
         judged, judge_end = FORK.Pipe(duplex=False)
         timetables = (
             Timetable(server.port),
-            Timetable(yardstick.port),
+            Timetable(beside_it.port),
             Timetable(server.port, rig.pages, COLD_PAGES_PER_SECOND),
         )
         judge = FORK.Process(target=ask_by_timetable, args=(timetables, end, judge_end), daemon=True)

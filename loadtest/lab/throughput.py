@@ -13,7 +13,7 @@ from loadtest.command import Site
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.ground import FIO, KB, MB, fio, megabytes_for, write_files
 from loadtest.measuring.bench import Bench, Case, Meter, Turn, per_gb
-from loadtest.measuring.findings import Cell, Column, percentile
+from loadtest.measuring.findings import BOTH, Cell, Column, percentile
 from loadtest.measuring.flames import recorded
 
 CLIENTS = 100
@@ -25,6 +25,7 @@ COLUMNS = (
     Column("p50", "request p50, ms"),
     Column("p99", "p99"),
     Column("cpu_per_gb", "CPU ms per GB"),
+    BOTH,
     Column("core_idle", "core 0 idle, %"),
     Column("load_percent", "load's CPU, %"),
     Column("read_per_byte", "bytes read per byte served"),
@@ -112,6 +113,7 @@ def measure(disk: Ground, turn: Turn[Case], targets: Sequence[str], rules: Rules
         "p50": percentile(took, 50),
         "p99": percentile(took, 99),
         "cpu_per_gb": per_gb(span.server_cpu, report.bytes),
+        BOTH.figure: per_gb(span.server_cpu + report.cpu_seconds, report.bytes),
         "cpu_us_per_block": span.server_cpu * 1e6 / (report.bytes / BLOCK_BYTES),
         "cpu_percent": span.server_percent,
         "core_idle": 100 * span.core_idle,

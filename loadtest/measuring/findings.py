@@ -31,6 +31,11 @@ class Column:
     worst: bool = False
 
 
+# On loopback, what one side does not do of TCP's work, the other does: who keeps the clients at their limit
+# has it done by them.
+BOTH = Column("both_cpu_per_gb", "CPU ms per GB, the clients' too")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What was to be reached; of None there is no figure in this run."""
