@@ -48,6 +48,7 @@ NGINX_MODES = {
     "threads": "aio threads;",
     "directio": "aio on; directio 512; output_buffers 2 256k;",
 }
+WITHOUT = "without-"  # a mode of Headrace that the bench makes: one of its measures left out
 MOUNTING = ("headrace", "nginx", "lighttpd")  # kinds that are told of a second directory here
 LOGGING = ("headrace", "nginx", "lighttpd", "caddy")  # kinds that are told here to write an access log
 PROGRAMS = {"static": "static-web-server"}  # where a kind is not named as its program is
@@ -68,7 +69,8 @@ def missing(name: str) -> str | None:
     if kind == "headrace":
         if not headrace_path():
             return "headrace is not installed next to this interpreter nor in .venv"
-        return None if not mode or mode in _backends() else f"this build has no backend {mode}"
+        known = not mode or mode in _backends() or mode.startswith(WITHOUT)
+        return None if known else f"this build has no backend {mode}"
     if kind in PYTHON_PEERS:
         return python_peers.make_peers_venv()
     if kind in python_peers.KINDS:
@@ -101,13 +103,18 @@ def version(name: str) -> str:
 
 
 def _headrace(mode: str, site: Site, directory: Path) -> Command:
+    program: tuple[str, ...] = (str(headrace_path()),)
+    backend = mode or "auto"
+    if mode.startswith(WITHOUT):
+        program = (sys.executable, "-m", "loadtest.bench.without", mode.removeprefix(WITHOUT))
+        backend = "auto"
     argv = (
-        *(str(headrace_path()), str(site.root), "--listen", "127.0.0.1:0", "--verbose"),
-        *("--backend", mode or "auto", "--memory", site.memory),
+        *(*program, str(site.root), "--listen", "127.0.0.1:0", "--verbose"),
+        *("--backend", backend, "--memory", site.memory),
         *(word for prefix, to in site.mounts.items() for word in ("--mount", f"{prefix}={to}")),
         *(("--log", "combined") if site.log else ()),
     )
-    return Command(argv)
+    return Command(argv, env={"PYTHONPATH": str(CHECKOUT)} if mode.startswith(WITHOUT) else {})
 
 
 def _nginx(mode: str, site: Site, directory: Path) -> Command:

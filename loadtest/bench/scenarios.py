@@ -10,11 +10,13 @@ from loadtest import peers
 from loadtest.bench import idle, start, targets, workloads, wrk
 from loadtest.bench.measure import COLUMNS, Ground, in_brief, measure
 from loadtest.bench.targets import LOGGED, NOT_LOGGED
+from loadtest.bench.without import MEASURES
 from loadtest.bench.workloads import CLOSING, Case
 from loadtest.command import DESCRIPTORS
 from loadtest.measuring.bench import Bench
 from loadtest.measuring.findings import BOTH, Cell, Column, Findings, Plot, middle
 
+QUICK_VARIANTS = 3
 WITH_SIDECARS = ("nginx-gzip", "caddy-precompressed")  # only where there is something in it for them
 OF_FILES = (
     Column("cpu_per_gb", "CPU ms per GB"),
@@ -44,6 +46,7 @@ class Workload:
     columns: Sequence[Column] = COLUMNS
     plots: Sequence[Plot] = PLOTS
     suits: Callable[[str], bool] = lambda server: server not in WITH_SIDECARS
+    variants: Sequence[str] = ()  # of Headrace, in place of other servers
     special: Callable[[Ground, Bench, Sequence[str]], list[Cell]] | None = None  # in place of the cases
 
     @property
@@ -52,8 +55,10 @@ class Workload:
         return not self.special
 
     def run(self, ground: Ground, bench: Bench) -> Findings:
-        names = [name for name in bench.names if self.suits(name)]
-        left_out = [name for name in bench.names if name not in names]
+        names = self.variants[: QUICK_VARIANTS if bench.quick else None] or [
+            name for name in bench.names if self.suits(name)
+        ]
+        left_out = [name for name in bench.names if name not in names and not self.variants]
         if self.special:
             cells = self.special(ground, bench, names)
         else:
@@ -167,6 +172,15 @@ WORKLOADS = (
         [replace(BROWSERS, name=NOT_LOGGED), replace(BROWSERS, name=LOGGED, logged=True)],
         columns=[*COLUMNS, Column("lines_per_request", "lines per request")],
         suits=lambda server: peers.kind_of(server) in peers.LOGGING and server not in WITH_SIDECARS,
+    ),
+    Workload(
+        "measures",
+        "What each measure gains",
+        "`same`, `strangers` and `browsers`, each time without one of the measures that make Headrace cheap: "
+        + "; ".join(f"{name} ({what})" for name, (_, what) in MEASURES.items())
+        + ".",
+        [Case("same", workloads.same()), Case("strangers", workloads.strangers), BROWSERS],
+        variants=("headrace", *(f"headrace-{peers.WITHOUT}{name}" for name in MEASURES)),
     ),
     Workload(
         "start",
