@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from loadtest import servers
 from loadtest.bench import probe, site, wrk
@@ -19,7 +20,7 @@ from loadtest.bench.workloads import plain
 from loadtest.command import DESCRIPTORS, Site
 from loadtest.judge import Answer
 from loadtest.measuring.bench import Turn
-from loadtest.measuring.findings import Cell, Column, ratio
+from loadtest.measuring.findings import Cell, Column
 from loadtest.measuring.footprint import footprint
 
 CONNECTIONS, QUICK_CONNECTIONS = 10_000, 2_000
@@ -55,23 +56,34 @@ def measure(ground: Ground, turn: Turn[Crowd]) -> Cell:
         wrk.write(orders.heads, [head])
         # What a loaded server has once taken is not the idle ones' doing.
         wrk.run(server.port, orders, ground.warm_seconds)
-        alone, _ = under_load(server, orders, ground.seconds)
+        # Before them, twice beside them, and after them: what the machine becomes meanwhile is in both alike.
+        alone = [_cost(server, orders, ground)]
         before = footprint(server).pss
         with held(server.port, head, turn.case.connections) as idle:
             with_them = footprint(server).pss
-            beside, state = under_load(server, orders, ground.seconds)
+            beside = [_cost(server, orders, ground) for _ in range(2)]
+            state = server.state()
             still_open = len(idle) - sum(map(_has_ended, idle))
+        wrk.run(server.port, orders, ground.warm_seconds)  # meanwhile they are closed on the server's side
+        alone.append(_cost(server, orders, ground))
     figures = {
         "kib_per_connection": (with_them - before) / turn.case.connections * 1024,
         "pss_before": before,
         "pss_with": with_them,
-        "alone": alone["cpu_per_request"],
-        "beside": beside["cpu_per_request"],
-        "effect": ratio(beside["cpu_per_request"], alone["cpu_per_request"]),
-        "load_percent": beside["load_percent"],
+        "alone": fmean(alone),
+        "beside": fmean(beside),
+        "effect": fmean(beside) / fmean(alone),
         "still_open": float(still_open),
     }
     return Cell(turn.server, str(turn.case), turn.round, figures, state=state)
+
+
+def _cost(server: servers.Server, orders: wrk.Orders, ground: Ground) -> float:
+    """Microseconds of CPU for a request."""
+    figures, _ = under_load(server, orders, ground.seconds)
+    cost = figures["cpu_per_request"]
+    assert cost is not None
+    return cost
 
 
 @contextmanager

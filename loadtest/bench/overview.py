@@ -15,6 +15,7 @@ SHOWN = {
     "start": ("start_cpu", "ms"),
 }
 ELSE = ("cpu_per_request", "µs")
+OF_OURS_ALONE = ("measures",)
 
 
 def page(results: Sequence[Result]) -> str:
@@ -22,8 +23,9 @@ def page(results: Sequence[Result]) -> str:
 
 
 def _servers(results: Sequence[Result]) -> Iterator[str]:
+    between = [result for result in results if result.scenario not in OF_OURS_ALONE]
     columns = [
-        (result, case, *SHOWN.get(result.scenario, ELSE)) for result in results for case in _cases(result)
+        (result, case, *SHOWN.get(result.scenario, ELSE)) for result in between for case in _cases(result)
     ]
     yield (
         "| CPU, or memory | "
@@ -31,7 +33,7 @@ def _servers(results: Sequence[Result]) -> Iterator[str]:
         + " |"
     )
     yield "|---|" + "---|" * len(columns)
-    servers = dict.fromkeys(server for result in results for server in result.findings.servers)
+    servers = dict.fromkeys(server for result in between for server in result.findings.servers)
     for server in servers:
         figures = (
             figure(middle(result.findings.cells, server, case, what)) for result, case, what, _ in columns

@@ -52,7 +52,7 @@ class Workload:
     @property
     def flames(self) -> bool:
         """Whether the server is busy all the time in it, so that a graph of it says something."""
-        return not self.special
+        return not self.special and not self.variants
 
     def run(self, ground: Ground, bench: Bench) -> Findings:
         names = self.variants[: QUICK_VARIANTS if bench.quick else None] or [

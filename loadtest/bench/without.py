@@ -25,6 +25,10 @@ def _short_way() -> None:
     Express.answer = _nothing  # type: ignore[method-assign, assignment]
 
 
+def _packets() -> None:
+    Express._packet = _nothing  # type: ignore[method-assign, assignment]
+
+
 def _replies() -> None:
     Recall.keep = _nothing  # type: ignore[method-assign, assignment]
 
@@ -60,6 +64,7 @@ def _quiet_collector() -> None:
 
 MEASURES: Mapping[str, tuple[Callable[[], None], str]] = {
     "short-way": (_short_way, "one recv, lookups, one send"),
+    "packets": (_packets, "a short head is known as a whole, and what is sent to it"),
     "replies": (_replies, "what was answered is answered again without a search; no short way without them"),
     "ready-heads": (_ready_heads, "h11 writes the head of an answer once; no replies without them"),
     "lines": (_lines, "blocks of fields that are new, but made of known lines, are not given to h11"),

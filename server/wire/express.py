@@ -17,16 +17,38 @@ from server.wire.heads import MOST_BYTES as MOST_HEAD_BYTES
 from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, packed
 from server.wire.recall import Recall, Remembered
+from server.wire.table import Table
 from server.wire.verdicts import Block, Line, Verdicts
 
+SHORT_HEAD, SHORT_PACKET = 256, 2048  # bytes: what is remembered as a whole
+MOST_PACKETS = 1024
+MOST_PACKET_BYTES = 2 * 1024 * 1024
+PACKET_BYTES = 300  # that one takes beside what is in it
 MOST_ANSWERS = 16  # at once, until it is the next connection's turn
 MOST_BYTES = 64 * 1024  # of answers that are gathered, but for the last
 JOINED_BYTES = 16 * 1024  # what is shorter is copied together: cheaper than a list for the kernel
 
-Answered = tuple[int, Line, Block, Remembered]  # where the head ends, what it means, what is said to it
+# Where the head ends, what it means, what is said to it, how long that is, and how long the body in it.
+Answered = tuple[int, Line, Block, Remembered, int, int]
 Part = bytes | memoryview
 # The rest of an answer; or the next head, judged.
 Left = Outbox | Request | Refusal | None
+
+
+class Packet:
+    """A short answer, head and body, as it leaves at this date."""
+
+    __slots__ = ("block", "body_bytes", "data", "date", "known", "line")
+
+    def __init__(
+        self, line: Line, block: Block, known: Remembered, date: bytes, head: bytes, body: bytes
+    ) -> None:
+        self.line = line
+        self.block = block
+        self.known = known
+        self.date = date
+        self.data = head + body
+        self.body_bytes = len(body)
 
 
 class Express:
@@ -36,6 +58,7 @@ class Express:
         self._verdicts = verdicts
         self._recall = recall
         self._log = log
+        self._packets: Table[bytes, Packet] = Table(MOST_PACKETS, MOST_PACKET_BYTES, _size)
 
     def answer(
         self, sock: socket.socket, inbox: Inbox, peer: str, date: bytes, wake: Callable[[], None]
@@ -52,9 +75,16 @@ class Express:
             end = data.find(END, at) + len(END)
             if end < len(END) or end - at > MOST_HEAD_BYTES or data.startswith(b"\r\n", at):
                 break  # it is not all there, or for the inbox to judge
-            halves = self._verdicts.recall(data[at:end])
-            if halves is None:
-                left = self._verdicts.judge_anew(data[at:end])
+            asked = data[at:end]
+            packet = self._packet(asked, date) if len(asked) <= SHORT_HEAD else None
+            if packet is not None:
+                self._verdicts.remembered += 1
+                length = len(packet.data)
+                answered.append((end, packet.line, packet.block, packet.known, length, packet.body_bytes))
+                parts.append(packet.data)
+                size += length
+            elif (halves := self._verdicts.recall(asked)) is None:
+                left = self._verdicts.judge_anew(asked)
             else:
                 line, block = halves
                 known = self._find(line, block)
@@ -63,10 +93,13 @@ class Express:
                     left = block.below(line)
                 else:
                     head = known.head.dated(date)
-                    answered.append((end, line, block, known))
+                    length = len(head) + len(body)
+                    answered.append((end, line, block, known, length, len(body)))
                     parts.append(head)
                     parts.append(body)
-                    size += len(head) + len(body)
+                    size += length
+                    if len(asked) <= SHORT_HEAD and length <= SHORT_PACKET and isinstance(body, bytes):
+                        self._packets.learn(asked, Packet(line, block, known, date, head, body))
             at = end
         if answered:
             self._recall.hits += len(answered)
@@ -76,12 +109,29 @@ class Express:
                 self._lose(peer, answered)
                 raise
             if sent < size or self._log is not None:
-                rest = self._account(peer, answered, parts, sent, wake)
+                rest = self._account(peer, answered, sent, date, wake)
                 if rest is not None:  # what is behind it is read again
                     inbox.skip(rest[0])
                     return rest[1]
         inbox.skip(at)
         return left
+
+    def _packet(self, asked: bytes, date: bytes) -> Packet | None:
+        """What the same head was answered with, if that holds."""
+        packet = self._packets.known.get(asked)
+        if packet is None:
+            return None
+        known = packet.known
+        if not self._recall.holds(known):
+            self._packets.forget(asked)
+            return None
+        if packet.date is not date:
+            body = _body(known)
+            if not isinstance(body, bytes):
+                return None
+            packet.date = date
+            packet.data = known.head.dated(date) + body
+        return packet
 
     def _find(self, line: Line, block: Block) -> Remembered | None:
         """The answer, if it is known and may leave as fast as it can."""
@@ -95,24 +145,23 @@ class Express:
         self,
         peer: str,
         answered: Sequence[Answered],
-        parts: Sequence[Part],
         sent: int,
+        date: bytes,
         wake: Callable[[], None],
     ) -> tuple[int, Outbox] | None:
         """Logs whose answer has left; the first whose has not, or not whole, and where its head ends."""
-        for (end, line, block, known), head, body in zip(answered, parts[::2], parts[1::2], strict=True):
-            length = len(head) + len(body)
+        for end, line, block, known, length, body_bytes in answered:
             if sent < length:
-                return end, _rest(block.below(line), known, bytes(head), sent, wake)
+                return end, _rest(block.below(line), known, known.head.dated(date), sent, wake)
             sent -= length
             if self._log is not None:
-                self._log.answered(peer, block.below(line), known.answer.status, len(body))
+                self._log.answered(peer, block.below(line), known.answer.status, body_bytes)
         return None
 
     def _lose(self, peer: str, answered: Sequence[Answered]) -> None:
         """Logs that nobody was there to take the answers."""
         if self._log is not None:
-            for _, line, block, known in answered:
+            for _, line, block, known, _, _ in answered:
                 self._log.answered(peer, block.below(line), known.answer.status, 0)
 
 
@@ -132,6 +181,10 @@ def _body(known: Remembered) -> Part | None:
     return entry.disk.reads.at_hand(entry.file, whole.length)
 
 
+def _size(asked: bytes, packet: Packet) -> int:
+    return len(asked) + len(packet.data) + PACKET_BYTES
+
+
 def _rest(asked: Request, known: Remembered, head: bytes, sent: int, wake: Callable[[], None]) -> Outbox:
     """What is left of an answer of which so many bytes have left."""
     outbox = packed(asked, known.answer, head, known.entry(), wake)
@@ -143,6 +196,8 @@ def _rest(asked: Request, known: Remembered, head: bytes, sent: int, wake: Calla
 def _send(sock: socket.socket, parts: Sequence[Part], size: int) -> int:
     """How much the socket took."""
     try:
+        if len(parts) == 1:
+            return sock.send(parts[0])
         return sock.send(b"".join(parts)) if size <= JOINED_BYTES else sock.sendmsg(parts)
     except BlockingIOError:
         return 0

@@ -45,6 +45,7 @@ class Basis(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Remembered:
+    key: Key
     site: Site
     rules: ReferenceType[Rulebook]
     bases: tuple[Basis, ...]
@@ -77,23 +78,23 @@ class Recall:
         return Reply(known.answer, known.head, entry, known.bandwidth)
 
     def find(self, method: bytes, path: bytes, persistence: bytes, aspect: Aspect) -> Remembered | None:
-        """What is known of a path as it was asked for, and holds. Its entry may have gone in this
-        very turn."""
-        key = (method, path, persistence, aspect)
-        known = self._replies.known.get(key)
-        if known is None:
-            return None
+        """What is known of a path as it was asked for, and holds."""
+        known = self._replies.known.get((method, path, persistence, aspect))
+        return known if known is not None and self.holds(known) else None
+
+    def holds(self, known: Remembered) -> bool:
+        """Whether it is still what is to be answered. Its entry may have gone in this very turn."""
         now = self._loop.now
-        if known.holds_until < now or known.changes != self._changes.count:
-            known.changes = self._changes.count
-            until = self._holds_until(known)
-            if until is None:
-                self._replies.forget(key)
-                return None
-            known.holds_until = until
-            if until < now:
-                return None
-        return known
+        if known.holds_until >= now and known.changes == self._changes.count:
+            return True
+        known.changes = self._changes.count
+        until = self._holds_until(known)
+        if until is None:
+            if self._replies.known.get(known.key) is known:
+                self._replies.forget(known.key)
+            return False
+        known.holds_until = until
+        return until >= now
 
     def keep(
         self,
@@ -113,7 +114,7 @@ class Recall:
         key = (request.method, path, persistence, request.aspect)
         bases = tuple(Basis(ref(entry), found) for entry, found in consulted)
         remembered = Remembered(
-            site, ref(rules), bases, reply.answer, reply.head, ref(reply.entry), reply.bandwidth
+            key, site, ref(rules), bases, reply.answer, reply.head, ref(reply.entry), reply.bandwidth
         )
         self._replies.learn(key, remembered)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,19 @@ def test_whoever_asks_much_at_once_and_hangs_up_gets_it_all(server: Server, coun
             client.send(get("/") * count).shut()
             assert client.rest().count(b"HTTP/1.1 200 OK") == count
     assert recalled(server) > 0
+
+
+def test_what_is_answered_again_as_a_whole_has_the_date_of_its_second(server: Server) -> None:
+    dates = set()
+    with Client(server.port) as client:
+        until(lambda: client.ask("/").status == 200 and recalled(server) > KNOWN_AFTER, "known", 10.0)
+        began = time.time()
+        while time.time() < began + 2.5:
+            date = parsedate_to_datetime(client.ask("/")["date"]).timestamp()
+            assert int(began) <= date <= time.time()
+            assert time.time() - date < 2
+            dates.add(date)
+    assert len(dates) > 1
 
 
 def test_empty_lines_between_requests_do_not_end_a_connection(root: Path) -> None:

@@ -25,6 +25,7 @@ FORGETS = {
     "server.wire.verdicts:MOST_HALVES": 0,
     "server.wire.verdicts:MOST_FIELD_LINES": 0,
     "server.wire.recall:MOST_REPLIES": 0,
+    "server.wire.express:MOST_PACKETS": 0,
 }
 CONFIG = """
 root = "site"
