@@ -22,8 +22,7 @@ from typing import Protocol
 
 TURN_BYTES = 1024 * 1024  # bytes of blocks in a turn
 TURN_SECONDS = 0.001  # and how long it may take to send them
-EVENTS_AT_ONCE = 64
-EVENTS_BETWEEN = 16  # looks at the clock: each may be a head to be judged, a tenth of a millisecond
+EVENTS_AT_ONCE = 32  # each may be a head to be judged, which takes a tenth of a millisecond
 SWEEP_SECONDS = 1.0
 PATIENCE_SECONDS = 0.1  # how long what is in memory waits for the disk's word
 
@@ -128,13 +127,10 @@ class Loop:
         wall, cpu = time.monotonic_ns(), time.thread_time_ns()
         self.now = wall / 1e9
         owners = self._owners
-        for at in range(0, len(events), EVENTS_BETWEEN):
-            if at and time.monotonic() > self.now + TURN_SECONDS:
-                break  # what is not handled now is told again
-            for fd, mask in events[at : at + EVENTS_BETWEEN]:
-                owner = owners.get(fd)
-                if owner is not None:
-                    owner(mask)
+        for fd, mask in events:
+            owner = owners.get(fd)
+            if owner is not None:
+                owner(mask)
         if self._late:
             self._call_late()
         if self._ready:
