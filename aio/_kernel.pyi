@@ -29,8 +29,6 @@ class Job(Protocol):
     order: int
     descending: int
     endings: bytes
-    next: Job
-    result: int
     facts: Facts
     digest: Pointer
     content: Pointer

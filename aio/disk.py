@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from errno import errorcode
-from itertools import pairwise
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from aio._kernel import Job
 
 OPENERS = 4  # threads for what has no AIO call: they mostly sleep
-CHECKS_TOGETHER = 16  # by one thread: to hand one over costs more than to make it
 CLOSES_TOGETHER = 64  # by one thread
 MOST_FILES = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
 
@@ -132,18 +130,10 @@ class Disk:
                 fds, self._closes = self._closes[:CLOSES_TOGETHER], self._closes[CLOSES_TOGETHER:]
                 self._start_closing(fds)
             elif (lane := self._next_lane()) is not None:
-                self._start(self._next_of(lane))
+                self._under_way[lane] += 1
+                self._start(self._queues[lane].popitem(last=False)[0])
             else:
                 return
-
-    def _next_of(self, lane: Lane) -> list[Request]:
-        """One; of checks an equal part for each thread that is free."""
-        queue = self._queues[lane]
-        some = 1
-        if lane is Lane.CHECK:
-            some = min(CHECKS_TOGETHER, -(-len(queue) // (self.job_quota - self.jobs_in_flight)))
-        self._under_way[lane] += some
-        return [queue.popitem(last=False)[0] for _ in range(some)]
 
     def _next_lane(self) -> Lane | None:
         """What goes first: what somebody waits for before what takes its time. Nothing gets all
@@ -169,17 +159,13 @@ class Disk:
     def _leave(self, request: Request) -> None:
         self._queues[request.lane].pop(request, None)
 
-    def _start(self, requests: list[Request]) -> None:
-        """Has one thread do them, one after the other."""
-        jobs = [self.prepare(request) for request in requests]
-        for job, following in pairwise(jobs):
-            job.next = following
-        self._hand_over(jobs[0], lambda first: self._done(requests, first))
+    def _start(self, request: Request) -> None:
+        self._hand_over(self.prepare(request), lambda result, job: self.deliver(request, result, job))
 
-    def _hand_over(self, job: Job, done: Callable[[Job], None]) -> None:
-        def finished(_: int, address: int) -> None:
+    def _hand_over(self, job: Job, done: Callable[[int, Job], None]) -> None:
+        def finished(result: int, address: int) -> None:
             self.jobs_in_flight -= 1
-            done(ffi.cast("struct job *", address))
+            done(result, ffi.cast("struct job *", address))
 
         tag = self.service.job_tag()
         self.service.expect(tag, finished)
@@ -190,16 +176,10 @@ class Disk:
     def prepare(self, request: Request) -> Job:
         return job_for(request, direct=self._native, settle_ns=self.means.settle_ns)
 
-    def _done(self, requests: list[Request], job: Job) -> None:
-        for request in requests:
-            following = job.next  # before it is freed
-            self.service.tell(self.deliver, request, job)
-            job = following
-
-    def deliver(self, request: Request, job: Job) -> None:
+    def deliver(self, request: Request, result: int, job: Job) -> None:
         """Turns what C found into what the asker understands."""
         self._under_way[request.lane] -= 1
-        outcome = self._understand(request.kind, job.result, job)
+        outcome = self._understand(request.kind, result, job)
         if not isinstance(outcome, Listed):  # whose records are in the job's memory
             lib.job_free(job)
         if not request.cancelled:
@@ -245,7 +225,7 @@ class Disk:
     def _start_closing(self, fds: list[int]) -> None:
         job = new_job(pack(f"={len(fds)}i", *fds))
         job.kind = lib.JOB_CLOSE
-        self._hand_over(job, lib.job_free)
+        self._hand_over(job, lambda _, closed: lib.job_free(closed))
 
     # --- for the service ---
 

@@ -75,14 +75,12 @@ class InLoopDisk(Disk):
     def __init__(self, service: Service, name: str, *, sendfile: bool, most_files: int = MOST_FILES) -> None:
         super().__init__(service, name, Means(native=False, cached=False), most_files=most_files)
         self._sendfile = sendfile
-        self._over: list[tuple[Request, Job]] = []
+        self._over: list[tuple[Request, int, Job]] = []
 
-    def _start(self, requests: list[Request]) -> None:
-        for request in requests:
-            job = self.prepare(request)
-            job.result = lib.job_here(job)
-            # Delivered with the next turn, as from the service: nobody is called back while asking.
-            self._over.append((request, job))
+    def _start(self, request: Request) -> None:
+        job = self.prepare(request)
+        # Delivered with the next turn, as from the service: nobody is called back while asking.
+        self._over.append((request, lib.job_here(job), job))
 
     def _start_closing(self, fds: list[int]) -> None:
         for fd in fds:
@@ -93,6 +91,6 @@ class InLoopDisk(Disk):
 
     def pump(self) -> bool:
         over, self._over = self._over, []
-        for request, job in over:
-            self.deliver(request, job)
+        for request, result, job in over:
+            self.deliver(request, result, job)
         return super().pump() or bool(self._over)

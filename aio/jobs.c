@@ -262,13 +262,6 @@ static int64_t do_job(struct job *job, const _Atomic bool *stopping)
     return -EINVAL;
 }
 
-static int64_t do_jobs(struct job *first, const _Atomic bool *stopping)
-{
-    for (struct job *job = first; job != NULL; job = job->next)
-        job->result = do_job(job, stopping);
-    return first->result;
-}
-
 /* The same file without O_DIRECT. The link in /proc leads to the open file itself: no path is
  * walked, and no other file can have taken its place. Where there is no /proc, or we may not open
  * it again, the descriptor is used as it is. */
@@ -319,7 +312,7 @@ void *job_thread(void *argument)
         }
         int64_t result = 0;
         switch (work.operation) {
-        case OP_JOB: result = do_jobs(work.job, stopping); break;
+        case OP_JOB: result = do_job(work.job, stopping); break;
         case OP_READ: result = do_read(pool->group, &work); break;
         }
         finish(pool->group, &work, result);

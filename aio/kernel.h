@@ -67,9 +67,7 @@ struct job {
     int64_t keep_after_ns;  /* one read whole is BUFFERED_YOUNG if its ctime is younger */
     uint32_t order, descending;  /* of a list: directories first, then so */
     char endings[64];       /* of siblings: each ends in NUL, the last one in two */
-    struct job *next;       /* the same thread does that one next; all come back at once */
 
-    int64_t result;
     struct facts facts;
     unsigned char digest[16];
     char *content;          /* the whole of a small file, or a list */
@@ -83,7 +81,7 @@ struct job {
 /* One finished request. `tag` is the caller's own. */
 struct completion {
     uint64_t tag;
-    int64_t result;         /* of the first job, if there are several */
+    int64_t result;
     struct job *job;        /* of group_job() only */
 };
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 
 from server import cli
-from server.files import due
 from server.files.entry import Entry
+from server.wire import express
 from server.wire.express import Express
 from server.wire.recall import Recall
 from server.wire.verdicts import Verdicts
@@ -26,7 +26,7 @@ def _short_way() -> None:
 
 
 def _packets() -> None:
-    Express._packet = _nothing  # type: ignore[method-assign, assignment]
+    express.SHORT_HEAD = 0
 
 
 def _replies() -> None:
@@ -54,10 +54,6 @@ def _lasting_replies() -> None:
     Entry.holds_until = not_longer_than_this_turn  # type: ignore[method-assign]
 
 
-def _gathered_checks() -> None:
-    due.TOGETHER = 1
-
-
 def _quiet_collector() -> None:
     gc.disable = gc.freeze = _nothing
 
@@ -70,7 +66,6 @@ MEASURES: Mapping[str, tuple[Callable[[], None], str]] = {
     "lines": (_lines, "blocks of fields that are new, but made of known lines, are not given to h11"),
     "verdicts": (_verdicts, "h11 is not given what it has judged; no short way without them"),
     "lasting-replies": (_lasting_replies, "whether a reply holds is not asked in every turn"),
-    "gathered-checks": (_gathered_checks, "files are looked at some at a time"),
     "quiet-collector": (_quiet_collector, "the garbage collector does not run while clients are there"),
 }
 

@@ -23,7 +23,6 @@ from server.answer.found import Found, Inventory, Missing
 from server.files.changes import Changes
 from server.files.content import Contents
 from server.files.descriptions import Descriptions
-from server.files.due import Due
 from server.files.entry import CHECK_SECONDS, RETIRED, UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
 from server.files.looks import Looks
@@ -70,7 +69,6 @@ class Docroot:
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
         self._stuck: set[Disk] = set()
-        self._due = Due(loop, self._check)
         loop.every_second(self._sweep)
 
     @property
@@ -110,7 +108,6 @@ class Docroot:
             self._count_stale(entry)
             return entry, True
         entry.waiters[waiter] = None
-        self._due.look()
         if not entry.alarmed:
             entry.alarmed = True
             self._loop.when_patience_ends(lambda: self._patience_ended(entry))
@@ -127,7 +124,7 @@ class Docroot:
         if now < due:
             return due
         if not entry.check_started:
-            self._check_soon(entry)
+            self._check(entry)
         return now if now - entry.checked_at < FRESH_SECONDS else NEVER
 
     def touch(self, entry: Entry) -> None:
@@ -240,11 +237,8 @@ class Docroot:
 
     # --- checking ---
 
-    def _check_soon(self, entry: Entry) -> None:
-        entry.check_started = self._loop.now
-        self._due.add(entry)
-
     def _check(self, entry: Entry) -> None:
+        entry.check_started = self._loop.now
         if entry.facts is None:
             self._open(entry, self._reopened)
             return
@@ -349,7 +343,7 @@ class Docroot:
             assert entry.file is not None
             if entry.file.users > 1:
                 if not entry.check_started and now - entry.checked_at >= CHECK_SECONDS:
-                    self._check_soon(entry)
+                    self._check(entry)
             elif now - entry.used_at >= IDLE_SECONDS and not entry.waiters:
                 self.drop(entry)
 

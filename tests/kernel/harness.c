@@ -143,13 +143,6 @@ static void ask_path(int tag, enum kind kind)
     job->order = any(3);
     job->descending = any(2);
     memcpy(job->endings, ".x\0.link\0", 10);
-    for (uint32_t more = kind == LOOK ? any(4) : 0; more > 0; more--) {
-        struct job *before = job_new(path, (uint32_t)strlen(path));
-        CHECK(before != NULL);
-        *before = *job;
-        before->next = job;
-        job = before;
-    }
     asked(tag, kind, group_job(group, (uint64_t)tag, job));
 }
 
@@ -222,10 +215,7 @@ static void told_path(struct request *request, int64_t result, struct job *job)
         if (request->kind == LOAD && !request->orphan)
             check_bytes(job->content, 0, SMALL);
     }
-    struct job *next = job->next;
     job_free(job);
-    if (next != NULL)
-        told_path(request, next->result, next);
 }
 
 static void reap(bool wait)

@@ -5,7 +5,7 @@ import fcntl
 import os
 import select
 import struct
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import pytest
 
@@ -172,24 +172,6 @@ def test_a_close_of_what_is_not_open_tells_its_errno_and_the_others_are_closed(f
     group.close()
 
 
-def test_jobs_that_are_handed_over_together_come_back_together_each_with_its_own_result(tmp_path):
-    root = os.open(tmp_path, os.O_PATH)
-    for size in (10, 30):
-        (tmp_path / f"{size}").write_bytes(b"x" * size)
-    jobs = [job_of(lib.JOB_CHECK, name, root) for name in (b"10", b"missing", b"30")]
-    for job, following in pairwise(jobs):
-        job.next = following
-    group = Group()
-    assert lib.group_job(group.group, 1, jobs[0]) == 0
-    assert group.reap(1) == {1: 0}
-    assert [job.result for job in jobs] == [0, -errno.ENOENT, 0]
-    assert [jobs[0].facts.size, jobs[2].facts.size] == [10, 30]
-    for job in jobs:
-        lib.job_free(job)
-    group.close()
-    os.close(root)
-
-
 def test_what_was_opened_for_nobody_is_closed_with_the_service(tmp_path):
     (tmp_path / "file").write_bytes(b"x" * 10)
     root = os.open(tmp_path, os.O_PATH)
@@ -197,7 +179,6 @@ def test_what_was_opened_for_nobody_is_closed_with_the_service(tmp_path):
     group = Group()
     for tag in range(50):
         job = job_of(lib.JOB_OPEN, b"file", root)
-        job.next = job_of(lib.JOB_OPEN, b"file", root)
         assert lib.group_job(group.group, tag, job) == 0
     group.close()
     assert os.listdir("/proc/self/fd") == before
