@@ -22,8 +22,8 @@ from server.wire.verdicts import Block, Line, Verdicts
 
 SHORT_HEAD, SHORT_PACKET = 256, 2048  # bytes: what is remembered as a whole
 MOST_PACKETS = 1024
-MOST_PACKET_BYTES = 2 * 1024 * 1024
-PACKET_BYTES = 300  # that one takes beside what is in it
+MOST_PACKET_BYTES = 4 * 1024 * 1024
+PACKET_BYTES = 2048  # that one takes beside what is in it, with what it keeps alive
 MOST_ANSWERS = 16  # at once, until it is the next connection's turn
 MOST_BYTES = 64 * 1024  # of answers that are gathered, but for the last
 JOINED_BYTES = 16 * 1024  # what is shorter is copied together: cheaper than a list for the kernel
