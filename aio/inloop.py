@@ -75,12 +75,12 @@ class InLoopDisk(Disk):
     def __init__(self, service: Service, name: str, *, sendfile: bool, most_files: int = MOST_FILES) -> None:
         super().__init__(service, name, Means(native=False, cached=False), most_files=most_files)
         self._sendfile = sendfile
-        self._over: list[tuple[Request, int, Job]] = []
+        self._done: list[tuple[Request, int, Job]] = []
 
     def _start(self, request: Request) -> None:
         job = self.prepare(request)
         # Delivered with the next turn, as from the service: nobody is called back while asking.
-        self._over.append((request, lib.job_here(job), job))
+        self._done.append((request, lib.job_here(job), job))
 
     def _start_closing(self, fds: list[int]) -> None:
         for fd in fds:
@@ -90,7 +90,7 @@ class InLoopDisk(Disk):
         return InLoopStream(file, offset, length, sendfile=self._sendfile)
 
     def pump(self) -> bool:
-        over, self._over = self._over, []
-        for request, result, job in over:
+        done, self._done = self._done, []
+        for request, result, job in done:
             self.deliver(request, result, job)
-        return super().pump() or bool(self._over)
+        return super().pump() or bool(self._done)

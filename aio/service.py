@@ -143,19 +143,16 @@ class Service:
 
     def reap(self) -> None:
         """Delivers what is finished."""
+        pop = self._waiting.pop
         while True:
             n = lib.service_reap(self._service, self._out, REAP_AT_ONCE)
             for tag, result, job in COMPLETION.iter_unpack(self._view[: n * COMPLETION.size]):
-                self.tell(self._waiting.pop(tag, _unexpected), result, job)
+                try:
+                    pop(tag)(result, job)
+                except Exception as fault:  # the mistake of one receiver is not the others' loss
+                    self.count(f"fault: {type(fault).__name__}", f"fault in a completion: {fault!r}")
             if n < REAP_AT_ONCE:
                 return
-
-    def tell(self, receiver: Callable[..., None], *what: object) -> None:
-        """Calls it; the mistake of one receiver is not the others' loss."""
-        try:
-            receiver(*what)
-        except Exception as fault:
-            self.count(f"fault: {type(fault).__name__}", f"fault in a completion: {fault!r}")
 
     def flush(self) -> bool:
         """Passes on what was asked for in this turn; call before waiting for events. True if it
@@ -173,7 +170,3 @@ class Service:
             self.memory.release()
             lib.memory_free(self._memory)
         return asleep
-
-
-def _unexpected(result: int, job: int) -> None:
-    raise LookupError("a completion that nobody waits for")
