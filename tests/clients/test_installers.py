@@ -108,7 +108,6 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(package / "usr/share" / name, LARGE if name == PACKAGES[0] else noise(4000))
         built = pool / f"{name}_1.0_all.deb"
         succeed("dpkg-deb", "--root-owner-group", "-Znone", "--build", package, built, home=home)
-        os.utime(built, (LONG_AGO_SECONDS, LONG_AGO_SECONDS))
     packages = subprocess.check_output(
         command("apt-ftparchive", "packages", "pool"), cwd=home / "debian", timeout=60
     )
@@ -123,6 +122,8 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command("apt-ftparchive", *options, "release", home / "debian/dists/stable"), timeout=60
     )
     (home / "debian/dists/stable/Release").write_bytes(release)
+    for path in (home / "debian").rglob("*"):  # apt asks again by the date, and a young file has none
+        os.utime(path, (LONG_AGO_SECONDS, LONG_AGO_SECONDS))
     return home / "debian"
 
 
