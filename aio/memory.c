@@ -1,7 +1,7 @@
 /* Memory for slots. A first direct read into an untouched huge page waits
  * milliseconds for it to be zeroed, so a thread touches the pages beforehand:
  * from the low end, where the first slots are taken, and no further than the
- * caller is about to go, so that memory never needed is never used. */
+ * caller may soon go, so that memory that is never needed is never used. */
 #define _GNU_SOURCE
 #include "kernel.h"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aio.stream import BlockStream
 
 REAP_AT_ONCE = 256  # completions per call into C
-AHEAD = 256  # slots: so much memory is kept ready beyond what was ever used
+AHEAD = 256  # slots: so much memory, or as much again as was ever used, is kept ready beyond that
 STALLED_SECONDS = 1.0  # who has taken nothing for so long loses what it holds, if others need it
 LONG_AGO = 0.0  # of the monotonic clock, which begins when the machine does
 TAKEN_AT_ONCE = 64  # readers, from whom slots are taken back in one go
@@ -93,9 +93,14 @@ class Service:
         return (self.arena.generation(slot) << 24 | slot) << 1
 
     def will_use(self, slot: int) -> None:
-        """A read into this slot comes soon: keeps memory ready ahead of it."""
-        if slot + AHEAD // 2 > self._ready:
-            self._ready = slot + AHEAD
+        """A read into this slot comes soon: keeps memory ready ahead of it.
+
+        What is touched while there is time for it need not be when there is none: on a core that is
+        full the thread for that never comes to run, and the reads pay.
+        """
+        ahead = max(AHEAD, slot)
+        if slot + ahead // 2 > self._ready:
+            self._ready = slot + ahead
             lib.memory_want(self._memory, min(self._ready, self.arena.total) * BLOCK)
 
     # --- for streams, of whatever device: all take from the same slots ---
