@@ -13,9 +13,12 @@ of HTTP or of sockets::
         stream = disk.stream(outcome.file, 0, outcome.facts.size, wake=go_on)
         go_on()
 
-    def go_on():                                      # stream.view() is a memoryview, or None
-        while (view := stream.view()) is not None:    # as long as the bytes are on their way
-            stream.advance(sock.send(view))
+    def go_on():                                      # stream.view() is None as long as the bytes
+        while (view := stream.view()) is not None:    # are on their way, a memoryview, or a Parcel
+            if isinstance(view, memoryview):          # that knows a shorter way to the socket
+                stream.advance(sock.send(view))
+            else:
+                stream.advance(view.send_to(sock.fileno(), b""))
 
     disk.open(root, b"big.iso", opened)
     epoll.register(service.eventfd, select.EPOLLIN)
@@ -53,6 +56,16 @@ What follows from how AIO works:
 - A direct read into memory that a fork(2) shares may be lost. The memory is private and not
   inherited; make the service after the fork.
 
+What is in memory already is not copied to a socket but lent (lend.c): vmsplice(2) and splice(2)
+pass on references to its pages. Two things follow:
+
+- What was lent may be in the network's queues for as long as a reader pleases, and over loopback
+  and between containers also after it was acknowledged. Nobody tells when it has left. So a slot
+  that was lent gets other pages before anything else is read into it: the old ones stay with
+  whoever has them.
+- That costs about what one copy costs. So only what has been asked for before is lent: what is
+  read for the first time may never be asked for again.
+
 What a disk is given stands in front of whatever is asked for next. So it gets no more at once
 than makes it faster (aio.depth), the rest waits where it can be overtaken (aio.line), and who
 does not take what was read for him makes room for who does (aio.service).
@@ -76,17 +89,19 @@ from aio.file import (
     Look,
     Opened,
     Outcome,
+    Shrunk,
     Way,
 )
-from aio.inloop import InLoopDisk, InLoopStream
+from aio.inloop import InLoopDisk
 from aio.means import Means
+from aio.parcel import Parcel
 from aio.records import Record, Records
 from aio.request import Request
 from aio.service import Service
-from aio.stream import Shrunk, Stream
+from aio.stream import Stream, View
 
 __all__ = [
     "BLOCK", "Arena", "Census", "Disk", "Facts", "Failed", "File", "Hashed", "Identity", "InLoopDisk",
-    "InLoopStream", "Links", "Listed", "Loaded", "Look", "Means", "Opened", "Outcome", "Record",
-    "Records", "Request", "Service", "Shrunk", "Stream", "Way",
+    "Links", "Listed", "Loaded", "Look", "Means", "Opened", "Outcome", "Parcel", "Record",
+    "Records", "Request", "Service", "Shrunk", "Stream", "View", "Way",
 ]  # fmt: skip

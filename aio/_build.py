@@ -9,7 +9,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).parent
-SOURCES = ("service.c", "native.c", "posix.c", "jobs.c", "walk.c", "list.c", "digest.c", "memory.c")
+SOURCES = ("service.c", "native.c", "posix.c", "jobs.c", "walk.c", "list.c", "digest.c", "memory.c", "lend.c")
 
 
 def declarations() -> str:

@@ -40,6 +40,10 @@ class Look(NamedTuple):
     page: bool = False  # somebody looks at an empty window until it is there: before what is downloaded
 
 
+class Shrunk(Exception):
+    """The file ends before the bytes that were promised. All that is left has been shown."""
+
+
 class Identity(NamedTuple):
     """One version of one file. The ctime is what tells an unpack with fixed mtimes from the
     one before it: that can give the same inode, mtime and size to other bytes."""

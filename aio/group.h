@@ -2,6 +2,7 @@
 #ifndef HEADRACE_GROUP_H
 #define HEADRACE_GROUP_H
 
+#include "memory.h"
 #include "queue.h"
 
 #include <linux/aio_abi.h>
@@ -21,8 +22,7 @@ struct pool {
 
 struct group {
     struct service *service;
-    char *slots;
-    size_t slot_size;
+    struct memory *memory;
 
     struct pool openers;    /* open, check, close: what has no AIO call */
     struct pool readers;    /* reads where AIO or direct I/O is refused */
@@ -64,10 +64,5 @@ int native_reap(struct group *, struct completion *out, int room);
 
 /* posix.c: reads by POSIX AIO. */
 void posix_read(struct group *, struct work *);
-
-static inline char *slot_address(const struct group *group, uint32_t slot)
-{
-    return group->slots + (size_t)slot * group->slot_size;
-}
 
 #endif

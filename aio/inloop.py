@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 from aio._kernel import lib
 from aio.arena import BLOCK
 from aio.disk import MOST_FILES, Disk
-from aio.file import File
+from aio.file import File, Shrunk
 from aio.means import Means
+from aio.parcel import Extent
 from aio.request import Request
 from aio.service import Service
-from aio.stream import Shrunk, Stream
+from aio.stream import Stream, View
 
 if TYPE_CHECKING:
     from aio._kernel import Job
-
-SENDFILE_AT_ONCE = 1024 * 1024  # bytes
 
 
 class InLoopStream:
@@ -34,14 +33,16 @@ class InLoopStream:
         self._position = offset
         self._end = offset + length
         self._read = memoryview(b"")
-        self.sends_itself = sendfile
+        self._sendfile = sendfile
         self.closed = False
 
     @property
     def left(self) -> int:
         return self._end - self._position
 
-    def view(self) -> memoryview:
+    def view(self) -> View:
+        if self._sendfile:
+            return Extent(self._file.fd, self._position, self.left)
         if not self._read:
             self._read = memoryview(os.pread(self._file.fd, min(BLOCK, self.left), self._position))
             if not self._read:
@@ -54,14 +55,6 @@ class InLoopStream:
 
     def stall(self, *, at_once: bool = False) -> None:
         """It holds nothing that others could use."""
-
-    def send_to(self, descriptor: int) -> int:
-        """Moves bytes to a socket by sendfile(2); how many went."""
-        sent = os.sendfile(descriptor, self._file.fd, self._position, min(SENDFILE_AT_ONCE, self.left))
-        if sent == 0:
-            raise Shrunk
-        self._position += sent
-        return sent
 
     def close(self) -> None:
         if not self.closed:

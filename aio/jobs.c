@@ -279,8 +279,9 @@ static int64_t read_into_slots(struct group *group, const struct work *work, int
     int64_t got = 0;
     for (uint32_t n = 0; n < SLOTS_PER_READ && (uint32_t)got < work->size; n++) {
         size_t left = work->size - (uint32_t)got;
-        size_t size = left < group->slot_size ? left : group->slot_size;
-        int64_t part = read_whole(fd, slot_address(group, work->slots[n]), size, work->offset + got);
+        size_t size = left < group->memory->slot_size ? left : group->memory->slot_size;
+        char *slot = memory_to_fill(group->memory, work->slots[n]);
+        int64_t part = read_whole(fd, slot, size, work->offset + got);
         if (part < 0)
             return part;
         got += part;

@@ -101,12 +101,20 @@ int service_reap(struct service *, struct completion *out, int room);
  * by _exit(). */
 int service_close(struct service *, int milliseconds);
 
-/* One device. `slots` is the caller's memory, cut into pieces of
- * `slot_size`; it must outlive the service. `depth` is the most reads in
- * flight by AIO; 0 means none, as does a refusal by the kernel, whose errno
- * group_aio_error() then tells. NULL with errno set if no thread can be had. */
-struct group *group_new(struct service *, char *slots, size_t slot_size,
-                        uint32_t depth, uint32_t openers, uint32_t readers);
+/* Memory for slots: private (a direct read into it must never meet a fork),
+ * in huge pages if they can be had, and faulted in by a thread of its own as
+ * far as memory_want() says. */
+struct memory;
+struct memory *memory_new(uint32_t slots, size_t slot_size);
+char *memory_base(const struct memory *);
+void memory_want(struct memory *, uint32_t slots);
+void memory_free(struct memory *);
+
+/* One device. It reads into the slots of `memory`, which must outlive the
+ * service. `depth` is the most reads in flight by AIO; 0 means none, as does
+ * a refusal by the kernel, whose errno group_aio_error() then tells. NULL
+ * with errno set if no thread can be had. */
+struct group *group_new(struct service *, struct memory *, uint32_t depth, uint32_t openers, uint32_t readers);
 int group_aio_error(const struct group *);
 int group_uses_ring(const struct group *);  /* 1: completions are read without a system call */
 
@@ -132,13 +140,16 @@ int group_read(struct group *, uint32_t way, uint64_t tag, int fd, int64_t offse
 /* Wakes the submitter if it sleeps: call once after a batch of READ_NATIVE. */
 void group_flush(struct group *);
 
-/* Memory for slots: private (a direct read into it must never meet a fork),
- * in huge pages if they can be had, and faulted in by a thread of its own as
- * far as memory_want() says. */
-struct memory;
-struct memory *memory_new(size_t bytes);
-char *memory_base(const struct memory *);
-void memory_want(struct memory *, size_t bytes);
-void memory_free(struct memory *);
+/* Sends slots without copying them; for one thread. NULL with errno set
+ * where the kernel has not what it takes, or forbids it. */
+struct lender;
+struct lender *lender_new(struct memory *);
+void lender_free(struct lender *);
+
+/* Sends `head`, and then `size` bytes of a full slot from `lead` on, to a
+ * socket that does not block; returns how many of both together it took, or
+ * a negative errno. */
+int64_t lender_send(struct lender *, int sock, const char *head, uint32_t head_size,
+                    uint32_t slot, uint32_t lead, uint32_t size);
 
 #endif

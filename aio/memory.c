@@ -3,14 +3,10 @@
  * from the low end, where the first slots are taken, and no further than the
  * caller may soon go, so that memory that is never needed is never used. */
 #define _GNU_SOURCE
-#include "kernel.h"
+#include "memory.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -18,16 +14,6 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
-
-struct memory {
-    char *mapped, *base;
-    size_t mapped_bytes, bytes;
-    _Atomic size_t wanted;  /* bytes from the base that are to be touched */
-    _Atomic bool stop;
-    sem_t more;
-    bool populating;
-    pthread_t thread;
-};
 
 static void *populate(void *argument)
 {
@@ -50,32 +36,59 @@ static void *populate(void *argument)
     return NULL;
 }
 
-void memory_want(struct memory *memory, size_t bytes)
+void memory_want(struct memory *memory, uint32_t slots)
 {
+    size_t bytes = slots * memory->slot_size;
     if (bytes > atomic_load(&memory->wanted)) {
         atomic_store(&memory->wanted, bytes);
         sem_post(&memory->more);
     }
 }
 
-struct memory *memory_new(size_t bytes)
+/* The pages that were lent stay with whoever has them, until they have left. That of a huge page
+ * which nobody uses any more the kernel takes back when it needs memory. */
+char *memory_to_fill(struct memory *memory, uint32_t slot)
+{
+    char *at = memory_slot(memory, slot);
+    if (atomic_load(&memory->lent[slot])) {
+        if (madvise(at, memory->slot_size, MADV_DONTNEED) < 0)
+            abort();  /* to read into them now would be to send one file's bytes as another's */
+        (void)madvise(at, memory->slot_size, MADV_POPULATE_WRITE);
+        atomic_store(&memory->lent[slot], false);
+    }
+    return at;
+}
+
+static struct memory *memory_map(uint32_t slots, size_t slot_size)
 {
     struct memory *memory = calloc(1, sizeof *memory);
     if (memory == NULL)
         return NULL;
-    memory->bytes = bytes;
-    memory->mapped_bytes = bytes + HUGE_PAGE;
+    memory->slot_size = slot_size;
+    memory->bytes = slots * slot_size;
+    memory->mapped_bytes = memory->bytes + HUGE_PAGE;
+    memory->lent = calloc(slots, sizeof *memory->lent);
     memory->mapped = mmap(NULL, memory->mapped_bytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory->mapped == MAP_FAILED) {
-        free(memory);
+    if (memory->lent != NULL && memory->mapped != MAP_FAILED)
+        return memory;
+    if (memory->mapped != MAP_FAILED)
+        munmap(memory->mapped, memory->mapped_bytes);
+    free(memory->lent);
+    free(memory);
+    return NULL;
+}
+
+struct memory *memory_new(uint32_t slots, size_t slot_size)
+{
+    struct memory *memory = memory_map(slots, slot_size);
+    if (memory == NULL)
         return NULL;
-    }
     memory->base = (char *)(((uintptr_t)memory->mapped + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
-    (void)madvise(memory->base, bytes, MADV_HUGEPAGE);
+    (void)madvise(memory->base, memory->bytes, MADV_HUGEPAGE);
     /* A page that is shared with a child while a read lands in it may get
      * the bytes on the child's side only: open(2), under O_DIRECT. */
-    (void)madvise(memory->base, bytes, MADV_DONTFORK);
+    (void)madvise(memory->base, memory->bytes, MADV_DONTFORK);
 
     sem_init(&memory->more, 0, 0);
     sigset_t all, before;
@@ -99,5 +112,6 @@ void memory_free(struct memory *memory)
         pthread_join(memory->thread, NULL);
     sem_destroy(&memory->more);
     munmap(memory->mapped, memory->mapped_bytes);
+    free(memory->lent);
     free(memory);
 }

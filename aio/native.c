@@ -80,8 +80,10 @@ static void prepare(struct group *group, const struct work *work, struct iocb *i
 {
     uint32_t left = work->size, n = 0;
     for (; left > 0 && n < SLOTS_PER_READ; n++) {
-        uint32_t size = left < group->slot_size ? left : (uint32_t)group->slot_size;
-        pieces[n] = (struct iovec){slot_address(group, work->slots[n]), size};
+        uint32_t size = (uint32_t)group->memory->slot_size;
+        if (size > left)
+            size = left;
+        pieces[n] = (struct iovec){memory_to_fill(group->memory, work->slots[n]), size};
         left -= size;
     }
     *iocb = (struct iocb){

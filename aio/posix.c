@@ -38,7 +38,7 @@ void posix_read(struct group *group, struct work *work)
     read->block = (struct aiocb){
         .aio_fildes = work->fd,
         .aio_offset = work->offset,
-        .aio_buf = slot_address(group, work->slots[0]),
+        .aio_buf = memory_to_fill(group->memory, work->slots[0]),
         .aio_nbytes = work->size,
         .aio_sigevent = {.sigev_notify = SIGEV_THREAD,
                          .sigev_notify_function = finished,

@@ -17,8 +17,9 @@ from aio.depth import Depth
 from aio.file import File
 from aio.line import Line
 from aio.means import Means
+from aio.parcel import Loan
 from aio.service import Service
-from aio.stream import BlockStream
+from aio.stream import BlockStream, View
 
 READERS = 8  # threads for reads that AIO may not do
 READ_QUOTA = 64  # reads in flight: far below the 128-256 requests a device queues
@@ -83,14 +84,14 @@ class Reads:
         """Whether the disk and the memory for its reads have little to do."""
         return not self._line and SPARE_SHARE * self.slots_in_flight < self.slot_quota
 
-    def at_hand(self, file: File, length: int) -> memoryview | None:
+    def at_hand(self, file: File, length: int) -> View | None:
         """The first `length` bytes, if they are in memory in one block. They are not held: at the
         next call to anything here they may be others."""
         slot = self.arena.find((file.identity, 0)) if self.cached and not file.changed else None
         if slot is None or self.arena.length(slot) < length:
             return None
         self.arena.use(slot)
-        return self.memory[slot * BLOCK : slot * BLOCK + length]
+        return self.loan(slot, 0, length) or self.memory[slot * BLOCK : slot * BLOCK + length]
 
     # --- for streams ---
 
@@ -145,6 +146,9 @@ class Reads:
 
     def moving(self, stream: BlockStream) -> None:
         self._service.moving(stream)
+
+    def loan(self, slot: int, lead: int, size: int) -> Loan | None:
+        return self._service.loan(slot, lead, size)
 
     # --- for the disk ---
 

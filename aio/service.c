@@ -65,8 +65,8 @@ static void group_free(struct group *group)
     free(group);
 }
 
-struct group *group_new(struct service *service, char *slots, size_t slot_size,
-                        uint32_t depth, uint32_t openers, uint32_t readers)
+struct group *group_new(struct service *service, struct memory *memory, uint32_t depth, uint32_t openers,
+                        uint32_t readers)
 {
     if (service->groups == MAX_GROUPS) {
         errno = EAGAIN;
@@ -77,8 +77,7 @@ struct group *group_new(struct service *service, char *slots, size_t slot_size,
         return NULL;
     memset(group, 0, sizeof *group);
     group->service = service;
-    group->slots = slots;
-    group->slot_size = slot_size;
+    group->memory = memory;
     if (!queue_init(&group->done, MAX_OUTSTANDING)
         || !pool_start(&group->readers, group, readers, NULL)
         || !pool_start(&group->openers, group, openers > 0 ? openers : 1, job_thread)) {
@@ -192,7 +191,7 @@ static int read_native(struct group *group, const struct work *work)
 
 static int read_posix(struct group *group, struct work *work)
 {
-    if (group->outstanding >= MAX_OUTSTANDING || work->size > group->slot_size)
+    if (group->outstanding >= MAX_OUTSTANDING || work->size > group->memory->slot_size)
         return -EAGAIN;
     group->outstanding++;
     group->flying++;

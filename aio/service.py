@@ -6,13 +6,16 @@ import struct
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from errno import errorcode
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from aio._kernel import ffi, lib
 from aio.arena import BLOCK, Arena
+from aio.parcel import SHORTEST_LOAN, Loan
 
 if TYPE_CHECKING:
+    from aio._kernel import Pointer
     from aio.reads import Fetch
     from aio.stream import BlockStream
 
@@ -49,7 +52,7 @@ class Service:
         self._service = lib.service_new(0 if ring else lib.SERVICE_NO_RING)
         if self._service == ffi.NULL:
             raise OSError("no eventfd can be had")
-        self._memory = lib.memory_new(slots * BLOCK)
+        self._memory = lib.memory_new(slots, BLOCK)
         if self._memory == ffi.NULL:
             raise MemoryError(f"no {slots * BLOCK >> 20} MiB of memory for blocks")
         self.eventfd = lib.service_eventfd(self._service)
@@ -59,6 +62,8 @@ class Service:
         self.fetches: dict[int, Fetch] = {}  # by slot; disks that know the same file share its reads
         self.counters: Counter[str] = Counter()
         self._report = report
+        self._lender = self._new_lender()
+        self.lends = self._lender != ffi.NULL
         self._devices: list[Device] = []
         self._stalled: OrderedDict[BlockStream, float] = OrderedDict()  # since when, in that order
         self.taken_back = 0
@@ -68,11 +73,18 @@ class Service:
         self._out = ffi.new(f"struct completion[{REAP_AT_ONCE}]")
         self._view = memoryview(ffi.buffer(self._out, REAP_AT_ONCE * COMPLETION.size))
 
+    def _new_lender(self) -> Pointer:
+        lender = lib.lender_new(self._memory)
+        if lender == ffi.NULL:
+            cause = errorcode.get(ffi.errno, str(ffi.errno))
+            self.count(f"lending refused: {cause}", f"memory is copied to sockets, not lent: {cause}")
+        return lender
+
     # --- for devices ---
 
     def add(self, device: Device, depth: int, openers: int, readers: int) -> object:
         """A group of threads of the device's own."""
-        group = lib.group_new(self._service, lib.memory_base(self._memory), BLOCK, depth, openers, readers)
+        group = lib.group_new(self._service, self._memory, depth, openers, readers)
         if group == ffi.NULL:
             raise OSError("no threads can be had for another device")
         self._devices.append(device)
@@ -101,9 +113,13 @@ class Service:
         ahead = max(AHEAD, slot)
         if slot + ahead // 2 > self._ready:
             self._ready = slot + ahead
-            lib.memory_want(self._memory, min(self._ready, self.arena.total) * BLOCK)
+            lib.memory_want(self._memory, min(self._ready, self.arena.total))
 
     # --- for streams, of whatever device: all take from the same slots ---
+
+    def loan(self, slot: int, lead: int, size: int) -> Loan | None:
+        """Bytes of a full slot, if they are better lent than copied."""
+        return Loan(self._lender, slot, lead, size) if size >= SHORTEST_LOAN and self.lends else None
 
     def stalled(self, stream: BlockStream, *, at_once: bool) -> None:
         """Its reader can take no more for now. `at_once`: and gives way as if that were for long."""
@@ -173,5 +189,7 @@ class Service:
         asleep = lib.service_close(self._service, int(seconds * 1000))
         if asleep == 0:
             self.memory.release()
+            if self._lender != ffi.NULL:
+                lib.lender_free(self._lender)
             lib.memory_free(self._memory)
         return asleep

@@ -16,7 +16,8 @@ from errno import ESTALE
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aio.arena import BLOCK, READING
-from aio.file import File
+from aio.file import File, Shrunk
+from aio.parcel import Parcel
 from aio.window import window
 
 if TYPE_CHECKING:
@@ -25,16 +26,15 @@ if TYPE_CHECKING:
 MOST_AHEAD = 4  # runs, for a reader that has a disk to itself
 EASY_RUNS = 2  # so many runs that were there before the reader was
 
+View = memoryview | Parcel
+
 
 class Held(NamedTuple):
     """A pinned slot; its first byte is the file's byte at `start`."""
 
     slot: int
     start: int
-
-
-class Shrunk(Exception):
-    """The file ends before the bytes that were promised. All that is left has been shown."""
+    warm: bool  # it was full when it was asked for
 
 
 class Stream(Protocol):
@@ -46,7 +46,7 @@ class Stream(Protocol):
     def left(self) -> int:
         """How many bytes are still to come."""
 
-    def view(self) -> memoryview | None:
+    def view(self) -> View | None:
         """The next bytes, or None as long as they are on their way.
 
         Raises OSError if they cannot be read, Shrunk if they are no more.
@@ -93,7 +93,7 @@ class BlockStream:
     def left(self) -> int:
         return self._end - self._position
 
-    def view(self) -> memoryview | None:
+    def view(self) -> View | None:
         if self._file.changed:
             raise OSError(ESTALE, "the file changed while it was read")
         self._reads.moving(self)
@@ -103,7 +103,7 @@ class BlockStream:
         if not self._held:
             self._starved = True
             return None
-        slot, start = self._held[0]
+        slot, start, warm = self._held[0]
         length = self._reads.arena.length(slot)
         if length == READING:
             self._starved = True
@@ -114,12 +114,15 @@ class BlockStream:
         size = min(length - lead, self._end - self._position)
         if size <= 0:
             raise Shrunk
+        # What has just been read may never be asked for again: to lend it would be to have the
+        # slot get other pages for nothing.
+        loan = self._reads.loan(slot, lead, size) if warm else None
         at = slot * BLOCK + lead
-        return self._reads.memory[at : at + size]
+        return self._reads.memory[at : at + size] if loan is None else loan
 
     def advance(self, count: int) -> None:
         self._position += count
-        slot, start = self._held[0]
+        slot, start, _ = self._held[0]
         if self._position >= min(start + BLOCK, self._end):
             self._held.popleft()
             self._reads.arena.unpin(slot)
@@ -199,9 +202,10 @@ class BlockStream:
         if slot is None:
             return may_read and self._read(self._asked, BLOCK)
         arena.pin(slot)
-        if arena.length(slot) == READING:
+        warm = arena.length(slot) != READING
+        if not warm:
             self._reads.join(slot, self)
-        self._hold(slot, index * BLOCK)
+        self._hold(slot, index * BLOCK, warm=warm)
         return True
 
     def _read(self, offset: int, unit: int) -> bool:
@@ -225,7 +229,7 @@ class BlockStream:
         size = min(size, len(slots) * BLOCK, self._rounded_end(start))
         self._reads.fetch(self._file, start, size, slots, self, again=again)
         for n, slot in enumerate(slots):
-            self._hold(slot, start + n * BLOCK)
+            self._hold(slot, start + n * BLOCK, warm=False)
         return True
 
     def _rounded_end(self, start: int) -> int:
@@ -233,6 +237,6 @@ class BlockStream:
         unit = self._file.unit
         return -(-(self._file.size - start) // unit) * unit
 
-    def _hold(self, slot: int, start: int) -> None:
-        self._held.append(Held(slot, start))
+    def _hold(self, slot: int, start: int, *, warm: bool) -> None:
+        self._held.append(Held(slot, start, warm))
         self._asked = start + BLOCK

@@ -14,7 +14,7 @@ import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from aio import Shrunk
+from aio import Shrunk, View
 from server.answer.plan import Answer, page
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
@@ -23,7 +23,7 @@ from server.wire.exchange import Exchange, Reply, asks_for_another, unreadable, 
 from server.wire.head import Head
 from server.wire.heads import Asked, Refusal, Request
 from server.wire.inbox import Inbox
-from server.wire.outbox import Outbox, packed
+from server.wire.outbox import Outbox, packed, transmit
 from server.wire.pace import Pace, paced
 from server.wire.patience import Phase
 
@@ -286,15 +286,15 @@ class Connection:
                 self._pace.rest(self.wake)
                 break
             try:
-                buffers = outbox.sendable()
+                parts = outbox.sendable()
             except (OSError, Shrunk) as error:
                 self._break_off(outbox, error)
                 return moved
-            if buffers is None:
+            if parts is None:
                 self._wait_for_disk()
                 break
             try:
-                count = self._transmit(outbox, buffers)
+                count = self._transmit(outbox, parts)
             except BlockingIOError:
                 self._has_no_room()
                 break
@@ -322,17 +322,13 @@ class Connection:
         self._rest()
         return moved
 
-    def _transmit(self, outbox: Outbox, buffers: list[memoryview]) -> int:
-        if not buffers:
-            stream = outbox.sends_itself
-            assert stream is not None
-            count = stream.send_to(self._sock.fileno())
-            outbox.moved(count)
-            return count
+    def _transmit(self, outbox: Outbox, parts: list[View]) -> int:
         if self._pace is not None:
-            buffers = [buffers[0][: self._pace.allowance()]]
-        count = self._sock.send(buffers[0]) if len(buffers) == 1 else self._sock.sendmsg(buffers)
-        self._blocked = count < sum(map(len, buffers))
+            first, most = parts[0], self._pace.allowance()
+            parts = [first[:most] if isinstance(first, memoryview) else first.at_most(most)]
+        size = sum(map(len, parts))
+        count = transmit(self._sock, parts, size)
+        self._blocked = count < size
         outbox.sent(count)
         return count
 

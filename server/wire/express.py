@@ -15,7 +15,7 @@ from server.observe.access import AccessLog
 from server.wire.heads import END, Refusal, Request
 from server.wire.heads import MOST_BYTES as MOST_HEAD_BYTES
 from server.wire.inbox import Inbox
-from server.wire.outbox import Outbox, packed
+from server.wire.outbox import Outbox, Part, packed, transmit
 from server.wire.recall import Recall, Remembered
 from server.wire.table import Table
 from server.wire.verdicts import Block, Line, Verdicts
@@ -26,11 +26,9 @@ MOST_PACKET_BYTES = 4 * 1024 * 1024
 PACKET_BYTES = 2048  # that one takes beside what is in it, with what it keeps alive
 MOST_ANSWERS = 16  # at once, until it is the next connection's turn
 MOST_BYTES = 64 * 1024  # of answers that are gathered, but for the last
-JOINED_BYTES = 16 * 1024  # what is shorter is copied together: cheaper than a list for the kernel
 
 # Where the head ends, what it means, what is said to it, how long that is, and how long the body in it.
 Answered = tuple[int, Line, Block, Remembered, int, int]
-Part = bytes | memoryview
 # The rest of an answer; or the next head, judged.
 Left = Outbox | Request | Refusal | None
 
@@ -104,7 +102,9 @@ class Express:
         if answered:
             self._recall.hits += len(answered)
             try:
-                sent = _send(sock, parts, size)
+                sent = transmit(sock, parts, size)
+            except BlockingIOError:
+                sent = 0
             except OSError:
                 self._lose(peer, answered)
                 raise
@@ -191,13 +191,3 @@ def _rest(asked: Request, known: Remembered, head: bytes, sent: int, wake: Calla
     outbox.sendable()  # what comes from a file is held from now on
     outbox.sent(sent)
     return outbox
-
-
-def _send(sock: socket.socket, parts: Sequence[Part], size: int) -> int:
-    """How much the socket took."""
-    try:
-        if len(parts) == 1:
-            return sock.send(parts[0])
-        return sock.send(b"".join(parts)) if size <= JOINED_BYTES else sock.sendmsg(parts)
-    except BlockingIOError:
-        return 0

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from aio import Disk, File, InLoopStream, Stream
+from aio import Disk, File, Stream, View
 from server.answer.plan import Answer
 from server.answer.ranges import FileRange
 from server.files.entry import Entry
 from server.wire.heads import Refusal, Request
 
 GATHERED_BYTES = 256 * 1024  # of pieces of memory that leave in one call
+JOINED_BYTES = 16 * 1024  # what is shorter is copied together: cheaper than a list for the kernel
 
 Piece = memoryview | FileRange | Stream
+Part = bytes | View
 
 
 class Source:
@@ -71,12 +75,13 @@ class Outbox:
     def empty(self) -> bool:
         return not self._pieces
 
-    def sendable(self) -> list[memoryview] | None:
-        """The buffers to send next; None as long as bytes are on their way from a disk.
+    def sendable(self) -> list[View] | None:
+        """What to send next, of which at most the last is a parcel; None as long as bytes are on
+        their way from a disk.
 
         Raises what Stream.view() raises.
         """
-        buffers: list[memoryview] = []
+        buffers: list[View] = []
         gathered = 0
         for index, piece in enumerate(self._pieces):
             if isinstance(piece, memoryview):
@@ -89,20 +94,12 @@ class Outbox:
                 # Only now, when it is its turn: an answer of many parts holds the slots of one.
                 assert self._source is not None
                 self._pieces[index] = piece = self._source.stream(piece)
-            if isinstance(piece, InLoopStream) and piece.sends_itself:
-                return buffers
             view = piece.view()
             if view is None:
                 return None
             buffers.append(view)
             return buffers
         return buffers
-
-    @property
-    def sends_itself(self) -> InLoopStream | None:
-        """The stream that is next and moves its bytes by itself, if there is one."""
-        first = self._pieces[0]
-        return first if isinstance(first, InLoopStream) and first.sends_itself else None
 
     def sent(self, count: int) -> None:
         """`count` bytes of what was sendable have left."""
@@ -128,11 +125,6 @@ class Outbox:
                 piece.stall(at_once=at_once)
                 return
 
-    def moved(self, count: int) -> None:
-        """The stream that is next has moved `count` bytes by itself."""
-        self.sent_bytes += count
-        self._tidy()
-
     def _tidy(self) -> None:
         """Lets go of streams that are through."""
         while self._pieces:
@@ -155,6 +147,18 @@ class Outbox:
         if self._source is not None:
             self._source.close()
             self._source = None
+
+
+def transmit(sock: socket.socket, parts: Sequence[Any], size: int) -> int:
+    """Sends parts, `size` bytes together: buffers, and perhaps a parcel, which is the last. How many
+    the socket took. Raises what Parcel.send_to() raises."""
+    last = parts[-1]
+    if not isinstance(last, (bytes, memoryview)):
+        sent: int = last.send_to(sock.fileno(), b"".join(parts[:-1]))
+        return sent
+    if len(parts) == 1:
+        return sock.send(last)
+    return sock.send(b"".join(parts)) if size <= JOINED_BYTES else sock.sendmsg(parts)
 
 
 def packed(

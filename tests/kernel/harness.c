@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/openat2.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 #define REQUESTS 512
 #define SILENCE_MS 120000
 #define NO_DESCRIPTOR 1000000
+#define LOANS 16
 #define CHECK(fact) ((fact) ? (void)0 : fail(#fact, __LINE__))
 
 enum kind { NOTHING, READ, BAD_READ, LOAD, OPEN, LOOK, MISSING, HASH, LIST, FOLLOW, CLOSE, KINDS };
@@ -38,11 +40,16 @@ struct request {
 
 static struct service *service;
 static struct memory *memory;
+static struct lender *lender;  /* NULL where the kernel lends nothing */
 static struct group *native, *threads;
 static struct request requests[REQUESTS];
 static bool busy[SLOTS];
 static uint32_t outstanding, flying;
 static int root, direct, buffered;
+static int sender, receiver;
+static struct { int64_t offset, size; } loans[LOANS];  /* what lies in the socket, in order */
+static int lent;
+static unsigned long bytes_lent;
 static unsigned long finished[KINDS], seed = 88172645463325252u;
 
 static void fail(const char *fact, int line)
@@ -175,6 +182,33 @@ static void ask_read(int tag, bool bad)
                      request->offset, request->size, slot[0], slot[1], slot[2], slot[3]));
 }
 
+/* --- lending ----------------------------------------------------------- */
+
+/* Whatever has been read into the slots meanwhile. */
+static void take_loans(void)
+{
+    static char got[SLOT];
+    for (int n = 0; n < lent; n++) {
+        CHECK(recv(receiver, got, (size_t)loans[n].size, MSG_WAITALL) == loans[n].size);
+        check_bytes(got, loans[n].offset, loans[n].size);
+    }
+    lent = 0;
+}
+
+static void lend(uint32_t slot, int64_t offset, uint32_t size)
+{
+    uint32_t lead = any(size);
+    if (lender == NULL || lent == LOANS)
+        return;
+    int64_t taken = lender_send(lender, sender, "", 0, slot, lead, size - lead);
+    CHECK(taken > 0 || taken == -EAGAIN);
+    if (taken > 0) {
+        loans[lent].offset = offset + lead;
+        loans[lent++].size = taken;
+        bytes_lent += (unsigned long)taken;
+    }
+}
+
 /* --- being told -------------------------------------------------------- */
 
 static void told_read(struct request *request, int64_t result)
@@ -186,9 +220,12 @@ static void told_read(struct request *request, int64_t result)
     CHECK(result == (request->kind == BAD_READ ? -EBADF : there));
     for (uint32_t n = 0; n < request->used && request->kind == READ && !request->orphan; n++) {
         int64_t at = (int64_t)(n * SLOT), left = there - at;
-        if (left > 0)
-            check_bytes(memory_base(memory) + request->slot[n] * SLOT, request->offset + at,
-                        left < (int64_t)SLOT ? left : (int64_t)SLOT);
+        if (left > (int64_t)SLOT)
+            left = SLOT;
+        if (left <= 0)
+            continue;
+        check_bytes(memory_base(memory) + request->slot[n] * SLOT, request->offset + at, left);
+        lend(request->slot[n], request->offset + at, (uint32_t)left);
     }
 }
 
@@ -250,6 +287,8 @@ static void step(void)
     static const enum kind paths[] = {LOAD, OPEN, LOOK, MISSING, HASH, LIST, FOLLOW};
     int tag = free_request();
     uint32_t what = any(16);
+    if (any(8) == 0)
+        take_loans();
     if (what == 0 || tag < 0) {
         group_flush(native);
         group_flush(threads);
@@ -269,17 +308,21 @@ static void live(int round, int steps)
     memset(busy, 0, sizeof busy);
     outstanding = flying = 0;
     CHECK((service = service_new(round % 2 ? SERVICE_NO_RING : 0)) != NULL);
-    CHECK((memory = memory_new(SLOTS * SLOT)) != NULL);
-    memory_want(memory, (size_t)(round % 5) * SLOT * SLOTS / 4);
-    CHECK((native = group_new(service, memory_base(memory), SLOT, DEPTH, 2, 2)) != NULL);
-    CHECK((threads = group_new(service, memory_base(memory), SLOT, 0, 1 + any(3), any(4))) != NULL);
+    CHECK((memory = memory_new(SLOTS, SLOT)) != NULL);
+    memory_want(memory, (uint32_t)(round % 5) * SLOTS / 4);
+    lender = lender_new(memory);
+    CHECK((native = group_new(service, memory, DEPTH, 2, 2)) != NULL);
+    CHECK((threads = group_new(service, memory, 0, 1 + any(3), any(4))) != NULL);
     for (int i = 0; i < steps; i++)
         step();
     group_flush(native);
     while (round % 3 > 0 && outstanding > 0)
         reap(true);
     CHECK(service_close(service, SILENCE_MS) == 0);
+    if (lender != NULL)
+        lender_free(lender);
     memory_free(memory);
+    take_loans();  /* they outlive the memory */
 }
 
 int main(int count, char **words)
@@ -294,12 +337,17 @@ int main(int count, char **words)
     CHECK((buffered = openat(root, "big", O_RDONLY | O_CLOEXEC)) >= 0);
     direct = openat(root, "big", O_RDONLY | O_CLOEXEC | O_DIRECT);  /* not on every file system */
     CHECK(direct >= 0 || (direct = openat(root, "big", O_RDONLY | O_CLOEXEC)) >= 0);
+    int ends[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    receiver = ends[0];
+    CHECK(fcntl(sender = ends[1], F_SETFL, O_NONBLOCK) == 0);
     int lowest = lowest_free_descriptor();
     for (int round = 0; round < atoi(words[2]); round++)
         live(round, atoi(words[3]));
     CHECK(lowest_free_descriptor() == lowest);
     for (int kind = READ; kind < KINDS; kind++)
         CHECK(finished[kind] > 0);
-    printf("%lu reads, %lu opens, %lu files loaded\n", finished[READ], finished[OPEN], finished[LOAD]);
+    printf("%lu reads, %lu opens, %lu files loaded, %lu bytes lent\n", finished[READ], finished[OPEN],
+           finished[LOAD], bytes_lent);
     return 0;
 }

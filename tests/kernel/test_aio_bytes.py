@@ -20,7 +20,7 @@ from tests.kernel.ways import (
     become_nobody,
     check_all_of,
     in_child,
-    refuse_io_setup,
+    refuse,
 )
 
 KINDS = ("here", "ext4", "ext4-journal", "xfs", "btrfs", "tmpfs", "overlay")
@@ -124,7 +124,7 @@ def test_threads_read_where_the_kernel_forbids_aio(samples, refusal, ring):
     folder = samples("here")
 
     def confined() -> None:
-        refuse_io_setup(refusal)
+        refuse(IO_SETUP, refusal)
         _reads_by_threads(folder, f"aio refused: {errno.errorcode[refusal]}", ring)
 
     in_child(confined)

@@ -29,8 +29,8 @@ class Group:
 
     def __init__(self, flags: int = 0, *, depth: int = DEPTH, readers: int = 2) -> None:
         self.service = lib.service_new(flags)
-        self.memory = lib.memory_new(DEPTH * BLOCK)
-        self.group = lib.group_new(self.service, lib.memory_base(self.memory), BLOCK, depth, 2, readers)
+        self.memory = lib.memory_new(DEPTH, BLOCK)
+        self.group = lib.group_new(self.service, self.memory, depth, 2, readers)
         self.results: dict[int, int] = {}
 
     def reap(self, count: int) -> dict[int, int]:

@@ -114,10 +114,12 @@ SAMPLES = [
 class Bench:
     """A service with one disk, whose loop turns until something has come true."""
 
-    def __init__(self, root: Path, backend: Backend, *, slots: int = SLOTS) -> None:
+    def __init__(self, root: Path, backend: Backend, *, slots: int = SLOTS, lends: bool = False) -> None:
+        """What is shown is always memory, unless it `lends`."""
         self.reports: list[str] = []
         self._more = False
         self.service = Service(slots, remembered=1000, ring=backend.ring, report=self.reports.append)
+        self.service.lends &= lends
         self.disk = Disk(self.service, "disk", backend.means)
         self.root = os.open(root, os.O_PATH | os.O_DIRECTORY)
         self._poll = select.poll()
@@ -244,7 +246,9 @@ def become_nobody() -> None:
 # --- what the kernel may refuse ---
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-IO_SETUP, IO_DESTROY = {"x86_64": (206, 207), "aarch64": (0, 1)}.get(platform.machine(), (None, None))
+IO_SETUP, IO_DESTROY, VMSPLICE = {"x86_64": (206, 207, 278), "aarch64": (0, 1, 75)}.get(
+    platform.machine(), (None, None, None)
+)
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
 LOAD_NUMBER, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # linux/bpf_common.h
 ANSWER_ERRNO, ALLOW = 0x0005_0000, 0x7FFF_0000  # linux/seccomp.h
@@ -263,11 +267,11 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.POINTER(_Instruction)))
 
 
-def refuse_io_setup(errno: int) -> None:
-    """From now on io_setup(2) gives this errno in this process, as under a container's seccomp profile."""
+def refuse(call: int, errno: int) -> None:
+    """From now on this system call gives this errno in this process, as under a seccomp profile."""
     code = (_Instruction * 4)(
         _Instruction(LOAD_NUMBER, 0, 0, 0),
-        _Instruction(JUMP_IF_EQUAL, 0, 1, IO_SETUP),
+        _Instruction(JUMP_IF_EQUAL, 0, 1, call),
         _Instruction(RETURN, 0, 0, ANSWER_ERRNO | errno),
         _Instruction(RETURN, 0, 0, ALLOW),
     )

@@ -1,0 +1,83 @@
+"""Bytes that go to a socket without passing through a buffer of this process's."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol, Self
+
+from aio._kernel import lib
+from aio.file import Shrunk
+
+if TYPE_CHECKING:
+    from aio._kernel import Pointer
+
+SHORTEST_LOAN = 64 * 1024  # bytes: to copy what is shorter is no dearer
+LONGEST_EXTENT = 1024 * 1024
+
+
+class Parcel(Protocol):
+    """So many bytes, to be sent in this turn: later they may be others."""
+
+    def __len__(self) -> int: ...
+
+    def at_most(self, size: int) -> Self:
+        """No more than its first `size` bytes."""
+
+    def send_to(self, sock: int, head: bytes) -> int:
+        """Sends `head` and then these to a socket that does not block; how many of both together
+        it took. Raises OSError, which is a BlockingIOError if it took nothing, and Shrunk."""
+
+
+class Loan:
+    """A piece of a slot, whose pages are lent to the network: vmsplice(2), splice(2)."""
+
+    __slots__ = ("_lead", "_lender", "_size", "_slot")
+
+    def __init__(self, lender: Pointer, slot: int, lead: int, size: int) -> None:
+        self._lender = lender
+        self._slot = slot
+        self._lead = lead
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def at_most(self, size: int) -> Self:
+        return type(self)(self._lender, self._slot, self._lead, min(size, self._size))
+
+    def send_to(self, sock: int, head: bytes) -> int:
+        sent = lib.lender_send(self._lender, sock, head, len(head), self._slot, self._lead, self._size)
+        if sent < 0:
+            raise OSError(-sent, os.strerror(-sent))
+        return sent
+
+
+class Extent:
+    """A piece of a file, sent from the page cache by sendfile(2), wherever that has to wait for the disk."""
+
+    __slots__ = ("_fd", "_offset", "_size")
+
+    def __init__(self, fd: int, offset: int, size: int) -> None:
+        self._fd = fd
+        self._offset = offset
+        self._size = min(size, LONGEST_EXTENT)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def at_most(self, size: int) -> Self:
+        return type(self)(self._fd, self._offset, min(size, self._size))
+
+    def send_to(self, sock: int, head: bytes) -> int:
+        sent = os.write(sock, head) if head else 0
+        if sent < len(head):
+            return sent
+        try:
+            moved = os.sendfile(sock, self._fd, self._offset, self._size)
+        except BlockingIOError:
+            if not sent:
+                raise
+            return sent
+        if not moved and not sent:
+            raise Shrunk
+        return sent + moved
