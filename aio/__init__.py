@@ -63,6 +63,8 @@ pass on references to its pages. Two things follow:
   and between containers also after it was acknowledged. Nobody tells when it has left. So a slot
   that was lent gets other pages before anything else is read into it: the old ones stay with
   whoever has them.
+- Of a huge page that has lost some of its pages so, the rest counts as memory in use until the
+  kernel takes it back: when it is short of memory, and nobody has one of them any more.
 - That costs about what one copy costs. So only what has been asked for before is lent: what is
   read for the first time may never be asked for again.
 

@@ -45,6 +45,7 @@ class _FFI:
 
 class _Lib:
     SLOTS_PER_READ: int
+    SHORTEST_LOAN: int
     MAX_OUTSTANDING: int
     SERVICE_NO_RING: int
     DIRECT: int

@@ -26,7 +26,7 @@ struct group {
 
     struct pool openers;    /* open, check, close: what has no AIO call */
     struct pool readers;    /* reads where AIO or direct I/O is refused */
-    struct pool submitter;  /* one thread at most, which does nothing but io_submit */
+    struct pool submitter;  /* one thread at most, which calls io_submit(2) */
 
     aio_context_t context;
     int aio_error;

@@ -140,15 +140,18 @@ int group_read(struct group *, uint32_t way, uint64_t tag, int fd, int64_t offse
 /* Wakes the submitter if it sleeps: call once after a batch of READ_NATIVE. */
 void group_flush(struct group *);
 
-/* Sends slots without copying them; for one thread. NULL with errno set
- * where the kernel has not what it takes, or forbids it. */
+#define SHORTEST_LOAN 65536  /* bytes: to copy what is shorter is no dearer */
+
+/* Sends slots without copying them; for one thread. To be made before a slot
+ * is used. NULL with errno set where the kernel has not what it takes, or
+ * forbids it. */
 struct lender;
 struct lender *lender_new(struct memory *);
 void lender_free(struct lender *);
 
 /* Sends `head`, and then `size` bytes of a full slot from `lead` on, to a
  * socket that does not block; returns how many of both together it took, or
- * a negative errno. */
+ * a negative errno. What is short is copied all the same. */
 int64_t lender_send(struct lender *, int sock, const char *head, uint32_t head_size,
                     uint32_t slot, uint32_t lead, uint32_t size);
 

@@ -15,58 +15,93 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define PIPE_BYTES (256 * 1024)
 
+/* The pipe is empty whenever nobody is in here. Without room nothing is lent. */
 struct lender {
     struct memory *memory;
     int in, out, nowhere;
     size_t room;  /* bytes */
 };
 
-/* The pipe is empty whenever nobody is in here. */
-static bool discard(struct lender *lender, int64_t left)
+static bool open_pipe(struct lender *lender)
 {
-    while (left > 0) {
-        ssize_t gone = splice(lender->out, NULL, lender->nowhere, NULL, (size_t)left, 0);
-        if (gone <= 0)
-            return false;
-        left -= gone;
-    }
-    return true;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return false;
+    lender->out = ends[0];
+    lender->in = ends[1];
+    /* What a user may have in pipes is limited, and beyond that they are small: a page or two. */
+    (void)fcntl(lender->in, F_SETPIPE_SZ, PIPE_BYTES);
+    int room = fcntl(lender->in, F_GETPIPE_SZ);
+    lender->room = room >= SHORTEST_LOAN ? (size_t)room : 0;
+    errno = EPERM;
+    return lender->room > 0;
 }
 
-static int64_t put(struct lender *lender, char *from, size_t size)
+static void close_pipe(struct lender *lender)
+{
+    close(lender->in);
+    close(lender->out);
+    lender->in = lender->out = -1;
+    lender->room = 0;
+}
+
+static ssize_t put(struct lender *lender, void *from, size_t size)
 {
     struct iovec piece = {from, size < lender->room ? size : lender->room};
     return vmsplice(lender->in, &piece, 1, SPLICE_F_NONBLOCK);
 }
 
+/* A signal is no reason to stop: whoever it is for hears of it when we are through. */
+static ssize_t move(struct lender *lender, int to, size_t size, unsigned flags)
+{
+    ssize_t moved;
+    do
+        moved = splice(lender->out, NULL, to, NULL, size, flags);
+    while (moved < 0 && errno == EINTR);
+    return moved;
+}
+
+/* If they cannot be thrown away, the pipe is: the next answer must not begin with them. */
+static bool discard(struct lender *lender, size_t left)
+{
+    while (left > 0) {
+        ssize_t gone = move(lender, lender->nowhere, left, 0);
+        if (gone <= 0) {
+            close_pipe(lender);
+            return open_pipe(lender);
+        }
+        left -= (size_t)gone;
+    }
+    return true;
+}
+
+/* gVisor has no vmsplice(2), a filter of system calls may forbid it, and where memory is locked
+ * it cannot be exchanged. */
+static bool works(struct lender *lender)
+{
+    struct memory *memory = lender->memory;
+    char byte = 0;
+    return put(lender, &byte, 1) == 1 && move(lender, lender->nowhere, 1, 0) == 1
+           && madvise(memory->base, memory->slot_size, MADV_DONTNEED) == 0;
+}
+
 struct lender *lender_new(struct memory *memory)
 {
-    int ends[2], error;
     struct lender *lender = calloc(1, sizeof *lender);
     if (lender == NULL)
         return NULL;
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
-        free(lender);
-        return NULL;
-    }
-    lender->memory = memory;
-    lender->out = ends[0];
-    lender->in = ends[1];
-    /* A user may have so many bytes in pipes, and then gets small ones. */
-    (void)fcntl(lender->in, F_SETPIPE_SZ, PIPE_BYTES);
-    int room = fcntl(lender->in, F_GETPIPE_SZ);
-    lender->room = room > 0 ? (size_t)room : 1;
+    *lender = (struct lender){.memory = memory, .in = -1, .out = -1};
     lender->nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    /* gVisor has no vmsplice(2), and a filter of system calls may forbid it. */
-    if (lender->nowhere >= 0 && put(lender, memory->base, 1) == 1 && discard(lender, 1))
+    if (lender->nowhere >= 0 && open_pipe(lender) && works(lender))
         return lender;
-    error = errno;
+    int error = errno;
     lender_free(lender);
     errno = error;
     return NULL;
@@ -74,39 +109,48 @@ struct lender *lender_new(struct memory *memory)
 
 void lender_free(struct lender *lender)
 {
-    close(lender->in);
-    close(lender->out);
-    if (lender->nowhere >= 0)
-        close(lender->nowhere);
+    int all[] = {lender->in, lender->out, lender->nowhere};
+    for (int n = 0; n < 3; n++)
+        if (all[n] >= 0)
+            close(all[n]);
     free(lender);
+}
+
+static int64_t copy(int sock, const char *head, uint32_t head_size, char *from, uint32_t size)
+{
+    struct iovec parts[] = {{(void *)head, head_size}, {from, size}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t sent = sendmsg(sock, &message, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
 }
 
 int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t head_size,
                     uint32_t slot, uint32_t lead, uint32_t size)
 {
+    char *from = memory_slot(lender->memory, slot) + lead;
+    if (size < SHORTEST_LOAN || lender->room == 0)
+        return copy(sock, head, head_size, from, size);
+
     int64_t sent = 0;
     if (head_size > 0) {
         sent = send(sock, head, head_size, MSG_MORE | MSG_NOSIGNAL);
         if (sent < (int64_t)head_size)
             return sent < 0 ? -errno : sent;
     }
-    char *from = memory_slot(lender->memory, slot) + lead;
     atomic_store(&lender->memory->lent[slot], true);
     for (uint32_t at = 0; at < size;) {
-        int64_t held = put(lender, from + at, size - at);
+        ssize_t held = put(lender, from + at, size - at);
         if (held <= 0)
             return sent > 0 ? sent : -errno;
         unsigned more = at + held < size ? SPLICE_F_MORE : 0;
-        ssize_t moved = splice(lender->out, NULL, sock, NULL, (size_t)held, SPLICE_F_NONBLOCK | more);
+        ssize_t moved = move(lender, sock, (size_t)held, SPLICE_F_NONBLOCK | more);
         int error = moved < 0 ? errno : 0;
         if (moved > 0) {
             at += (uint32_t)moved;
             sent += moved;
-            held -= moved;
         }
-        if (held > 0) {  /* the socket is full */
-            if (!discard(lender, held))
-                abort();  /* the next answer would begin with this one's bytes */
+        if (moved < held) {  /* the socket is full, or gone */
+            (void)discard(lender, (size_t)(moved > 0 ? held - moved : held));
             return sent > 0 ? sent : -error;
         }
     }

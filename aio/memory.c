@@ -45,14 +45,15 @@ void memory_want(struct memory *memory, uint32_t slots)
     }
 }
 
-/* The pages that were lent stay with whoever has them, until they have left. That of a huge page
- * which nobody uses any more the kernel takes back when it needs memory. */
+/* The pages that were lent stay with whoever has them, until they have left. What is left over of
+ * a huge page counts as memory in use: the kernel takes it back when it is short of memory, and
+ * nobody has a page of it any more. */
 char *memory_to_fill(struct memory *memory, uint32_t slot)
 {
     char *at = memory_slot(memory, slot);
-    if (atomic_load(&memory->lent[slot])) {
+    if (memory_is_lent(memory, slot)) {
         if (madvise(at, memory->slot_size, MADV_DONTNEED) < 0)
-            abort();  /* to read into them now would be to send one file's bytes as another's */
+            abort();  /* or one file's bytes would leave as another's; lender_new() has tried it */
         (void)madvise(at, memory->slot_size, MADV_POPULATE_WRITE);
         atomic_store(&memory->lent[slot], false);
     }

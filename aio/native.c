@@ -1,6 +1,6 @@
 /* Linux AIO by its raw system calls: no library, no header drift.
  *
- * The submitter does nothing but io_submit(2), because that call sleeps more
+ * The submitter has a thread of its own, because io_submit(2) sleeps more
  * often than its name admits: for a block of the extent tree, for a free
  * request tag of the device, for the atime, for pages being written back.
  * See io_submit(2), io_getevents(2) and, for the layout of the completion
@@ -75,6 +75,14 @@ int group_uses_ring(const struct group *group)
 
 /* --- submit ----------------------------------------------------------- */
 
+static bool gets_other_pages(const struct group *group, const struct work *work)
+{
+    for (uint32_t n = 0; n < SLOTS_PER_READ && n * group->memory->slot_size < work->size; n++)
+        if (memory_is_lent(group->memory, work->slots[n]))
+            return true;
+    return false;
+}
+
 static void prepare(struct group *group, const struct work *work, struct iocb *iocb,
                     struct iovec *pieces)
 {
@@ -99,19 +107,20 @@ static void prepare(struct group *group, const struct work *work, struct iocb *i
 }
 
 /* The kernel takes a prefix of what it is offered, and says of the first one
- * that it did not take what is wrong with it, if asked for it alone. */
+ * that it did not take what is wrong with it, if asked for it alone. What is
+ * ready does not wait until slots have other pages. */
 static void submit(struct group *group, struct work *batch, int n)
 {
     struct iovec pieces[BATCH][SLOTS_PER_READ];
     struct iocb iocbs[BATCH], *pointers[BATCH];
-    int patience = PATIENCE;
+    int patience = PATIENCE, ready = 0;
 
-    for (int i = 0; i < n; i++) {
-        prepare(group, &batch[i], &iocbs[i], pieces[i]);
-        pointers[i] = &iocbs[i];
-    }
     for (int i = 0; i < n;) {
-        long taken = syscall(SYS_io_submit, group->context, (long)(n - i), &pointers[i]);
+        for (; ready < n && (ready == i || !gets_other_pages(group, &batch[ready])); ready++) {
+            prepare(group, &batch[ready], &iocbs[ready], pieces[ready]);
+            pointers[ready] = &iocbs[ready];
+        }
+        long taken = syscall(SYS_io_submit, group->context, (long)(ready - i), &pointers[i]);
         if (taken > 0) {
             i += (int)taken;
         } else if (taken < 0 && (errno == EAGAIN || errno == ENOMEM) && patience-- > 0) {

@@ -11,7 +11,7 @@ from aio.file import Shrunk
 if TYPE_CHECKING:
     from aio._kernel import Pointer
 
-SHORTEST_LOAN = 64 * 1024  # bytes: to copy what is shorter is no dearer
+SHORTEST_LOAN = int(lib.SHORTEST_LOAN)
 LONGEST_EXTENT = 1024 * 1024
 
 
@@ -25,7 +25,7 @@ class Parcel(Protocol):
 
     def send_to(self, sock: int, head: bytes) -> int:
         """Sends `head` and then these to a socket that does not block; how many of both together
-        it took. Raises OSError, which is a BlockingIOError if it took nothing, and Shrunk."""
+        it took. If it took nothing, raises OSError, BlockingIOError if that is for now, or Shrunk."""
 
 
 class Loan:
@@ -74,10 +74,10 @@ class Extent:
             return sent
         try:
             moved = os.sendfile(sock, self._fd, self._offset, self._size)
-        except BlockingIOError:
+        except OSError:
             if not sent:
                 raise
-            return sent
+            return sent  # the next time says what is wrong
         if not moved and not sent:
             raise Shrunk
         return sent + moved

@@ -61,6 +61,8 @@ class Worker:
             remembered=min(MOST_REMEMBERED, limit() // BLOCK),
             report=self.journal.notice,
         )
+        # Before Linux 6.5 splice(2) to a UNIX socket waits for its reader to come back from a recv(2).
+        self.service.lends &= all(sock.family != socket.AF_UNIX for sock in listeners)
         self.contents = Contents(budget // SMALL_FILES)
         self.disks: list[Disk] = []
         self.digests = Digests()

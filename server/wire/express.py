@@ -1,4 +1,4 @@
-"""The short way: heads that have been answered before, from memory, all with one call.
+"""The short way: heads that have been answered before, from memory, all of them together.
 
 What a connection gets is the same as if each had gone the long way: only what is known to have the
 same answer is answered here, and the first that is not ends it.

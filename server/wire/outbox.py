@@ -41,8 +41,8 @@ class Source:
 class Outbox:
     """Ask sendable(), send as much of it as the socket takes, and say sent(n).
 
-    A piece of memory is held back until what follows it from a file can go with it: one
-    call instead of two, and an answer whose first block cannot be read can still become
+    A piece of memory is held back until what follows it from a file can go with it: it fills
+    packets with that, and an answer whose first block cannot be read can still become
     an error.
     """
 

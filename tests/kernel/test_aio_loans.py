@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import select
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -185,24 +186,63 @@ def test_what_is_short_or_was_only_just_read_is_copied(root):
         assert not isinstance(loan(bench, opened.file, 100, SHORTEST_LOAN), memoryview)
 
 
+@contextmanager
+def receiving(sock: socket.socket, expected: bytes) -> Iterator[None]:
+    """A thread that receives what is sent meanwhile, which in the end must be this."""
+    got = bytearray()
+    receiver = threading.Thread(target=lambda: got.extend(received(sock, len(expected))))
+    receiver.start()
+    yield
+    receiver.join()
+    assert bytes(got) == expected
+
+
+def lend_all(bench: Bench, file: File, number: int, sock: socket.socket) -> None:
+    """What a socket does not take of a loan is sent to it as a copy."""
+    for start in range(0, SIZE, BLOCK):
+        lent, sent = loan(bench, file, start, SIZE - start), 0
+        with suppress(BlockingIOError):
+            sent = lent.send_to(sock.fileno(), b"")
+        sock.sendall(tile(number + start + sent, len(lent) - sent))
+
+
 def test_bytes_arrive_while_the_same_slots_are_lent_and_read_into_again_and_again(root):
-    """All files have turns in the same few slots; a slow receiver compares every byte."""
-    with lending(root) as bench, connected() as (ours, theirs):
-        order = [(7 * n) % SLOTS for n in range(60)]
-        got = bytearray()
-        receiver = threading.Thread(target=lambda: got.extend(received(theirs, len(order) * SIZE)))
-        receiver.start()
+    order = [(7 * n) % SLOTS for n in range(60)]
+    expected = b"".join(tile(number, SIZE) for number in order)
+    with lending(root) as bench, connected() as (ours, theirs), receiving(theirs, expected):
         ours.settimeout(20)
         for number in order:
             with bench.opened(str(number)) as opened:
                 warm(bench, opened.file)
-                for start in range(0, SIZE, BLOCK):
-                    lent, sent = loan(bench, opened.file, start, SIZE - start), 0
-                    with suppress(BlockingIOError):
-                        sent = lent.send_to(ours.fileno(), b"")
-                    ours.sendall(tile(number + start + sent, len(lent) - sent))
-        receiver.join()
-        assert bytes(got) == b"".join(tile(number, SIZE) for number in order)
+                lend_all(bench, opened.file, number, ours)
+
+
+@contextmanager
+def signals_every(seconds: float) -> Iterator[list[int]]:
+    """Python asks for calls that they interrupt not to be restarted."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: came.append(number))
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield came
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_signals_that_come_meanwhile_change_nothing(root):
+    rounds = 200
+    with (
+        lending(root) as bench,
+        bench.opened("1") as opened,
+        connected(send_buffer=64 * 1024) as (ours, theirs),
+    ):
+        warm(bench, opened.file)
+        ours.settimeout(20)
+        with receiving(theirs, tile(1, SIZE) * rounds), signals_every(0.0001) as came:
+            for _ in range(rounds):
+                lend_all(bench, opened.file, 1, ours)
+        assert len(came) > 50
 
 
 @pytest.mark.skipif(VMSPLICE is None, reason="the number of vmsplice(2) is not known here")
