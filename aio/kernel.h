@@ -105,9 +105,9 @@ int service_close(struct service *, int milliseconds);
  * in huge pages if they can be had, and faulted in by a thread of its own as
  * far as memory_want() says. */
 struct memory;
-struct memory *memory_new(uint32_t slots, size_t slot_size);
+struct memory *memory_new(size_t slots, size_t slot_size);
 char *memory_base(const struct memory *);
-void memory_want(struct memory *, uint32_t slots);
+void memory_want(struct memory *, size_t slots);
 void memory_free(struct memory *);
 
 /* One device. It reads into the slots of `memory`, which must outlive the

@@ -36,7 +36,7 @@ static void *populate(void *argument)
     return NULL;
 }
 
-void memory_want(struct memory *memory, uint32_t slots)
+void memory_want(struct memory *memory, size_t slots)
 {
     size_t bytes = slots * memory->slot_size;
     if (bytes > atomic_load(&memory->wanted)) {
@@ -60,27 +60,26 @@ char *memory_to_fill(struct memory *memory, uint32_t slot)
     return at;
 }
 
-static struct memory *memory_map(uint32_t slots, size_t slot_size)
+static struct memory *memory_map(size_t slots, size_t slot_size)
 {
     struct memory *memory = calloc(1, sizeof *memory);
     if (memory == NULL)
         return NULL;
     memory->slot_size = slot_size;
-    memory->bytes = slots * slot_size;
-    memory->mapped_bytes = memory->bytes + HUGE_PAGE;
-    memory->lent = calloc(slots, sizeof *memory->lent);
-    memory->mapped = mmap(NULL, memory->mapped_bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory->lent != NULL && memory->mapped != MAP_FAILED)
+    memory->mapped = MAP_FAILED;
+    if (!__builtin_mul_overflow(slots, slot_size, &memory->bytes)
+        && !__builtin_add_overflow(memory->bytes, HUGE_PAGE, &memory->mapped_bytes))
+        memory->mapped = mmap(NULL, memory->mapped_bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory->mapped != MAP_FAILED && (memory->lent = calloc(slots, sizeof *memory->lent)) != NULL)
         return memory;
     if (memory->mapped != MAP_FAILED)
         munmap(memory->mapped, memory->mapped_bytes);
-    free(memory->lent);
     free(memory);
     return NULL;
 }
 
-struct memory *memory_new(uint32_t slots, size_t slot_size)
+struct memory *memory_new(size_t slots, size_t slot_size)
 {
     struct memory *memory = memory_map(slots, slot_size);
     if (memory == NULL)

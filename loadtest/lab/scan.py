@@ -38,6 +38,7 @@ from loadtest.measuring.findings import (
     percentile,
     ratio,
 )
+from loadtest.measuring.flames import recorded
 
 PAGES_PER_SECOND, LARGE_PER_SECOND = 100, 4
 SCANNERS = 2
@@ -156,7 +157,7 @@ def _measure(
         time.sleep(size.alone_seconds)
         meter = Meter(server.cpu_seconds, disk.reads)
         order = Order([server.port], targets.scan, SCANNERS, most_seconds=size.scan_seconds)
-        with Clients(order) as clients:
+        with Clients(order) as clients, recorded(server, turn.flame):
             scan = clients.report()
         span = meter.span()
         scan_end = time.monotonic_ns()
@@ -240,6 +241,7 @@ SCENARIO = Scenario(
     "the "
     "memory that a control group allows (four times in the quick form).",
     run,
+    flames=True,
     full=Pace(set_up=25, turn=56),
     quick=Pace(set_up=5, turn=7.5),
 )

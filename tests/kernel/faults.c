@@ -185,9 +185,11 @@ long syscall(long number, ...)
     result = real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (number == SYS_io_setup)
         context_is_new = result == 0;
-    if (number == SYS_io_getevents)
+    if (number == SYS_io_getevents) {
+        context_is_new = false;  /* of a service that was told not to look at its ring */
         for (long i = 0; i < result; i++)
             tell((struct io_event *)a[3] + i);
+    }
     return result;
 }
 
