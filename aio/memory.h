@@ -22,7 +22,7 @@ struct memory {
 };
 
 /* Where to read into. What was lent from here is not overwritten: the slot
- * gets other pages first. That takes some 40 us. */
+ * gets other pages first, which takes more than a tenth of a millisecond. */
 char *memory_to_fill(struct memory *, uint32_t slot);
 
 static inline char *memory_slot(const struct memory *memory, uint32_t slot)

@@ -17,7 +17,7 @@ from aio.depth import Depth
 from aio.file import File
 from aio.line import Line
 from aio.means import Means
-from aio.parcel import Loan
+from aio.parcel import SHORTEST_LOAN, Loan
 from aio.service import Service
 from aio.stream import BlockStream, View
 
@@ -148,7 +148,10 @@ class Reads:
         self._service.moving(stream)
 
     def loan(self, slot: int, lead: int, size: int) -> Loan | None:
-        return self._service.loan(slot, lead, size)
+        """Bytes of a full slot, if they are better lent than copied."""
+        if size < SHORTEST_LOAN or not self._service.lends:
+            return None
+        return Loan(self._service.lender, slot, lead, size)
 
     # --- for the disk ---
 

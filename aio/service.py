@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from aio._kernel import ffi, lib
 from aio.arena import BLOCK, Arena
-from aio.parcel import SHORTEST_LOAN, Loan
 
 if TYPE_CHECKING:
     from aio._kernel import Pointer
@@ -62,8 +61,8 @@ class Service:
         self.fetches: dict[int, Fetch] = {}  # by slot; disks that know the same file share its reads
         self.counters: Counter[str] = Counter()
         self._report = report
-        self._lender = self._new_lender()
-        self.lends = self._lender != ffi.NULL
+        self.lender = self._new_lender()
+        self.lends = self.lender != ffi.NULL
         self._devices: list[Device] = []
         self._stalled: OrderedDict[BlockStream, float] = OrderedDict()  # since when, in that order
         self.taken_back = 0
@@ -116,10 +115,6 @@ class Service:
             lib.memory_want(self._memory, min(self._ready, self.arena.total))
 
     # --- for streams, of whatever device: all take from the same slots ---
-
-    def loan(self, slot: int, lead: int, size: int) -> Loan | None:
-        """Bytes of a full slot, if they are better lent than copied."""
-        return Loan(self._lender, slot, lead, size) if size >= SHORTEST_LOAN and self.lends else None
 
     def stalled(self, stream: BlockStream, *, at_once: bool) -> None:
         """Its reader can take no more for now. `at_once`: and gives way as if that were for long."""
@@ -189,7 +184,7 @@ class Service:
         asleep = lib.service_close(self._service, int(seconds * 1000))
         if asleep == 0:
             self.memory.release()
-            if self._lender != ffi.NULL:
-                lib.lender_free(self._lender)
+            if self.lender != ffi.NULL:
+                lib.lender_free(self.lender)
             lib.memory_free(self._memory)
         return asleep
