@@ -1,5 +1,6 @@
 """Types of what cffi builds from kernel.h; the meaning of each is told there."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 class Pointer(Protocol):
@@ -17,7 +18,9 @@ class Facts(Protocol):
     siblings: int
 
 class Job(Protocol):
+    next: Job | Pointer
     kind: int
+    kept: int
     root: int
     stay: int
     links: int
@@ -29,6 +32,7 @@ class Job(Protocol):
     order: int
     descending: int
     endings: bytes
+    result: int
     facts: Facts
     digest: Pointer
     content: Pointer
@@ -39,6 +43,7 @@ class Job(Protocol):
 class _FFI:
     NULL: Pointer
     errno: int
+    def gc(self, job: Job, free: Callable[[Job], None]) -> Job: ...
     def cast(self, kind: str, value: int) -> Any: ...
     def new(self, kind: str) -> Pointer: ...
     def buffer(self, pointer: Pointer, size: int = ...) -> bytearray: ...

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from errno import errorcode
+from itertools import pairwise
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 OPENERS = 4  # threads for what has no AIO call: they mostly sleep
 CLOSES_TOGETHER = 64  # by one thread
+CHECKS_TOGETHER = 16  # likewise: to wake a thread and to be told costs more than to look
 MOST_FILES = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
 
 
@@ -81,10 +83,15 @@ class Disk:
         return self._ask(Request(Kind.OPEN, path, root, look, done, self._leave))
 
     def check(
-        self, root: int, path: bytes, done: Callable[[Facts | Failed], None], look: Look = LOOK
+        self, root: int, path: bytes, done: Callable[[Facts | Failed | None], None], look: Look = LOOK
     ) -> Request:
-        """What the path names by now. Goes before opens: somebody may be waiting."""
+        """What the path names by now; None if that is what it was when this request was asked before.
+        Goes before opens: somebody may be waiting."""
         return self._ask(Request(Kind.CHECK, path, root, look, done, self._leave))
+
+    def check_again(self, request: Request) -> None:
+        """The same, when it has been answered."""
+        self._ask(request)
 
     def hash(
         self, root: int, path: bytes, done: Callable[[Hashed | Failed], None], look: Look = LOOK
@@ -131,7 +138,9 @@ class Disk:
                 self._start_closing(fds)
             elif (lane := self._next_lane()) is not None:
                 self._under_way[lane] += 1
-                self._start(self._queues[lane].popitem(last=False)[0])
+                waiting = self._queues[lane]
+                together = min(len(waiting), CHECKS_TOGETHER if lane is Lane.CHECK else 1)
+                self._start([waiting.popitem(last=False)[0] for _ in range(together)])
             else:
                 return
 
@@ -159,13 +168,15 @@ class Disk:
     def _leave(self, request: Request) -> None:
         self._queues[request.lane].pop(request, None)
 
-    def _start(self, request: Request) -> None:
-        self._hand_over(self.prepare(request), lambda result, job: self.deliver(request, result, job))
+    def _start(self, requests: Sequence[Request]) -> None:
+        """All of one lane, by one thread."""
+        jobs = self.prepare(requests)
+        self._hand_over(jobs[0], lambda: self.deliver(requests, jobs))
 
-    def _hand_over(self, job: Job, done: Callable[[int, Job], None]) -> None:
-        def finished(result: int, address: int) -> None:
+    def _hand_over(self, job: Job, done: Callable[[], None]) -> None:
+        def finished(*_: int) -> None:
             self.jobs_in_flight -= 1
-            done(result, ffi.cast("struct job *", address))
+            done()
 
         tag = self.service.job_tag()
         self.service.expect(tag, finished)
@@ -173,14 +184,28 @@ class Disk:
         assert refused == 0, "the quota is below what the group holds"
         self.jobs_in_flight += 1
 
-    def prepare(self, request: Request) -> Job:
-        return job_for(request, direct=self._native, settle_ns=self.means.settle_ns)
+    def prepare(self, requests: Sequence[Request]) -> Sequence[Job]:
+        jobs = [request.job or self._job_for(request) for request in requests]
+        for job, after in pairwise((*jobs, ffi.NULL)):
+            job.next = after
+        return jobs
 
-    def deliver(self, request: Request, result: int, job: Job) -> None:
-        """Turns what C found into what the asker understands."""
-        self._under_way[request.lane] -= 1
-        outcome = self._understand(request.kind, result, job)
-        if not isinstance(outcome, Listed):  # whose records are in the job's memory
+    def _job_for(self, request: Request) -> Job:
+        job = job_for(request, direct=self._native, settle_ns=self.means.settle_ns)
+        if request.kind is Kind.CHECK:
+            job.kept = 1
+            request.job = job = ffi.gc(job, lib.job_free)
+        return job
+
+    def deliver(self, requests: Sequence[Request], jobs: Sequence[Job]) -> None:
+        """Turns what C found into what the askers understand."""
+        self._under_way[requests[0].lane] -= 1
+        for request, job in zip(requests, jobs, strict=True):
+            self.service.tell(self._deliver, request, job)
+
+    def _deliver(self, request: Request, job: Job) -> None:
+        outcome = self._understand(request.kind, job)
+        if not job.kept and not isinstance(outcome, Listed):  # whose records are in the job's memory
             lib.job_free(job)
         if not request.cancelled:
             request.tell(outcome)
@@ -189,7 +214,10 @@ class Disk:
         elif isinstance(outcome, Listed):
             outcome.records.release()
 
-    def _understand(self, kind: Kind, result: int, job: Job) -> Outcome | Facts | Hashed | Listed | bool:
+    def _understand(self, kind: Kind, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
+        result = job.result
+        if kind is Kind.CHECK and result == 1:
+            return None
         if kind is Kind.FOLLOW:
             return result == 1
         if result < 0:
@@ -225,7 +253,7 @@ class Disk:
     def _start_closing(self, fds: list[int]) -> None:
         job = new_job(pack(f"={len(fds)}i", *fds))
         job.kind = lib.JOB_CLOSE
-        self._hand_over(job, lambda _, closed: lib.job_free(closed))
+        self._hand_over(job, lambda: lib.job_free(job))
 
     # --- for the service ---
 

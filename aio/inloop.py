@@ -7,7 +7,7 @@ on a disk that does not answer each of these calls puts the whole server to slee
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aio._kernel import lib
@@ -68,12 +68,13 @@ class InLoopDisk(Disk):
     def __init__(self, service: Service, name: str, *, sendfile: bool, most_files: int = MOST_FILES) -> None:
         super().__init__(service, name, Means(native=False, cached=False), most_files=most_files)
         self._sendfile = sendfile
-        self._done: list[tuple[Request, int, Job]] = []
+        self._done: list[tuple[Sequence[Request], Sequence[Job]]] = []
 
-    def _start(self, request: Request) -> None:
-        job = self.prepare(request)
+    def _start(self, requests: Sequence[Request]) -> None:
+        jobs = self.prepare(requests)
+        lib.job_here(jobs[0])
         # Delivered with the next turn, as from the service: nobody is called back while asking.
-        self._done.append((request, lib.job_here(job), job))
+        self._done.append((requests, jobs))
 
     def _start_closing(self, fds: list[int]) -> None:
         for fd in fds:
@@ -84,6 +85,6 @@ class InLoopDisk(Disk):
 
     def pump(self) -> bool:
         done, self._done = self._done, []
-        for request, result, job in done:
-            self.deliver(request, result, job)
+        for requests, jobs in done:
+            self.deliver(requests, jobs)
         return super().pump() or bool(self._done)

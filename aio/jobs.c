@@ -152,8 +152,16 @@ static int64_t do_open(struct job *job)
     return result;
 }
 
+static bool is_the_same(const struct facts *one, const struct facts *other)
+{
+    return one->device == other->device && one->inode == other->inode && one->size == other->size
+        && one->mtime_ns == other->mtime_ns && one->ctime_ns == other->ctime_ns
+        && one->mode == other->mode && one->siblings == other->siblings;
+}
+
 static int64_t do_check(struct job *job)
 {
+    struct facts before = job->facts;
     int fd = walk(job, O_PATH);
     if (fd < 0)
         return fd;
@@ -161,9 +169,10 @@ static int64_t do_check(struct job *job)
     close(fd);
     if (known < -1)
         return known + 1;
+    job->facts.siblings = 0;
     if (S_ISREG(job->facts.mode))
         learn_siblings(job);
-    return 0;
+    return is_the_same(&before, &job->facts);
 }
 
 static int64_t hash(int fd, struct job *job, const _Atomic bool *stopping)
@@ -250,7 +259,7 @@ static int64_t do_close(const struct job *job)
     return result;
 }
 
-static int64_t do_job(struct job *job, const _Atomic bool *stopping)
+static int64_t do_one(struct job *job, const _Atomic bool *stopping)
 {
     switch (job->kind) {
     case JOB_OPEN: return do_open(job);
@@ -261,6 +270,13 @@ static int64_t do_job(struct job *job, const _Atomic bool *stopping)
     case JOB_CLOSE: return do_close(job);
     }
     return -EINVAL;
+}
+
+static int64_t do_job(struct job *first, const _Atomic bool *stopping)
+{
+    for (struct job *job = first; job != NULL; job = job->next)
+        job->result = do_one(job, stopping);
+    return first->result;
 }
 
 /* The same file without O_DIRECT. The link in /proc leads to the open file itself: no path is

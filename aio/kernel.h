@@ -41,7 +41,7 @@ enum why_buffered { DIRECT = 0, BUFFERED_ASKED, BUFFERED_YOUNG, BUFFERED_REFUSED
 
 /* What is done with a path:
  * OPEN    the regular file, as a descriptor, or whole in `content` if small;
- * CHECK   facts only;
+ * CHECK   facts only: 1 if they are what this job found before, else 0;
  * HASH    facts and the digest of all that is in the file;
  * LIST    a directory, as records in `content`;
  * FOLLOW  the directory that `path` names by now takes the place of the
@@ -54,9 +54,14 @@ enum links { LINKS_WITHIN = 0, LINKS_FOLLOW, LINKS_DENY };
 enum order { ORDER_NAME = 0, ORDER_SIZE, ORDER_TIME };
 
 /* A request that names a path. The caller makes it with job_new(), sets the
- * fields of the first half, gets it back from service_reap() and frees it. */
+ * fields of the first half, gets it back from service_reap() and frees it,
+ * or hands it over again.
+ * Those that are linked by `next` are done by one thread, one after the
+ * other, and come back together: the first is what is handed over. */
 struct job {
+    struct job *next;
     uint32_t kind;
+    uint32_t kept;          /* 1: the caller frees it, also if service_close() comes first */
     int32_t root;           /* descriptor of the directory nothing may leave */
     uint32_t stay;          /* 1: do not cross into another mount */
     uint32_t links;
@@ -68,6 +73,7 @@ struct job {
     uint32_t order, descending;  /* of a list: directories first, then so */
     char endings[64];       /* of siblings: each ends in NUL, the last one in two */
 
+    int64_t result;
     struct facts facts;
     unsigned char digest[16];
     char *content;          /* the whole of a small file, or a list */
@@ -82,7 +88,7 @@ struct job {
 struct completion {
     uint64_t tag;
     int64_t result;
-    struct job *job;        /* of group_job() only */
+    struct job *job;        /* of group_job() only; `result` is that of the first of them */
 };
 
 enum service_flags { SERVICE_NO_RING = 1 };  /* reap by io_getevents, always */

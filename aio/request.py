@@ -60,6 +60,7 @@ class Request:
     leave: Callable[[Request], None]
     order: tuple[str, bool] = ("name", False)
     cancelled: bool = False
+    job: Job | None = None  # if it is kept, to be asked again
 
     @property
     def lane(self) -> Lane:

@@ -104,10 +104,13 @@ static int pool_join(struct pool *pool, const struct timespec *deadline)
  * dead, for then so may be the close. */
 static void discard(const struct completion *done, bool dead)
 {
-    const struct job *job = done->job;
-    if (!dead && job != NULL && job->kind == JOB_OPEN && job->content == NULL && done->result >= 0)
-        close((int)done->result);
-    job_free(done->job);
+    for (struct job *job = done->job, *next; job != NULL; job = next) {
+        next = job->next;
+        if (!dead && job->kind == JOB_OPEN && job->content == NULL && job->result >= 0)
+            close((int)job->result);
+        if (!job->kept)
+            job_free(job);
+    }
 }
 
 int service_close(struct service *service, int milliseconds)

@@ -163,12 +163,16 @@ class Service:
         while True:
             n = lib.service_reap(self._service, self._out, REAP_AT_ONCE)
             for tag, result, job in COMPLETION.iter_unpack(self._view[: n * COMPLETION.size]):
-                try:
-                    pop(tag)(result, job)
-                except Exception as fault:  # the mistake of one receiver is not the others' loss
-                    self.count(f"fault: {type(fault).__name__}", f"fault in a completion: {fault!r}")
+                self.tell(pop(tag), result, job)
             if n < REAP_AT_ONCE:
                 return
+
+    def tell(self, receiver: Callable[..., None], *what: object) -> None:
+        """The mistake of one receiver is not the others' loss."""
+        try:
+            receiver(*what)
+        except Exception as fault:
+            self.count(f"fault: {type(fault).__name__}", f"fault in a completion: {fault!r}")
 
     def flush(self) -> bool:
         """Passes on what was asked for in this turn; call before waiting for events. True if it

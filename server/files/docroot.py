@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 
@@ -39,6 +40,7 @@ LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last chec
 OPEN_AT_ONCE = 64  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
 LONG_BYTES = 256  # names of nothing that are longer are not remembered: there is no end of them
+CHECKS_TOGETHER = 16  # of those for which nobody waits: a look that is shared is cheap
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
 
 Outcome = Opened | Loaded | Written | Failed
@@ -69,6 +71,8 @@ class Docroot:
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
         self._stuck: set[Disk] = set()
+        self._due: list[Entry] = []  # to be looked at soon
+        self._alarmed = False
         loop.every_second(self._sweep)
 
     @property
@@ -101,9 +105,9 @@ class Docroot:
         if entry.found is None:
             entry.waiters[waiter] = None
             return entry, False
-        self.touch(entry)
         if self.vouch(entry) >= now:
             return entry, True
+        self._check_due()  # somebody waits
         if entry.disk in self._stuck:
             self._count_stale(entry)
             return entry, True
@@ -114,23 +118,19 @@ class Docroot:
         return entry, False
 
     def vouch(self, entry: Entry) -> float:
-        """Until when what is known of it may be served without asking here again, if nothing changes;
-        a time that is past if it may not be. When that is not for long any more, it is looked at,
-        in the background."""
+        """Until when what is known of it may be served without asking here again, if nothing changes; a time
+        that is past if it may not be. It is in use; if it was not looked at lately, it is, in the background."""
+        now = self._loop.now
         if entry.version != self._root.version:
             return NEVER
-        now = self._loop.now
-        due = entry.checked_at + CHECK_SECONDS
-        if now < due:
-            return due
-        if not entry.check_started:
-            self._check(entry)
-        return now if now - entry.checked_at < FRESH_SECONDS else NEVER
-
-    def touch(self, entry: Entry) -> None:
-        """It is in use, and so is its content."""
+        entry.used_at = now
         if entry.content is not None:
             self._contents.touch(entry)
+        if now < entry.checked_at + CHECK_SECONDS:
+            return entry.checked_at + CHECK_SECONDS
+        if not entry.check_started:
+            self._is_due(entry)
+        return entry.checked_at + FRESH_SECONDS
 
     def drop(self, entry: Entry) -> None:
         """Forgets it; answers that are under way keep their file."""
@@ -237,26 +237,52 @@ class Docroot:
 
     # --- checking ---
 
+    def _is_due(self, entry: Entry) -> None:
+        """It is looked at when there are some to be looked at together, but soon enough."""
+        entry.check_started = self._loop.now
+        self._due.append(entry)
+        if len(self._due) >= CHECKS_TOGETHER:
+            self._check_due()
+        elif not self._alarmed:
+            self._alarmed = True
+            self._loop.when_patience_ends(self._time_to_check)
+
+    def _time_to_check(self) -> None:
+        self._alarmed = False
+        self._check_due()
+
+    def _check_due(self) -> None:
+        due, self._due = self._due, []
+        for entry in due:
+            if entry.version == self._root.version:
+                self._check(entry)
+
     def _check(self, entry: Entry) -> None:
         entry.check_started = self._loop.now
         if entry.facts is None:
             self._open(entry, self._reopened)
-            return
-        version = self._root.version
-        entry.request = entry.disk.check(
-            self._root.fd,
-            entry.path,
-            lambda facts: self._checked(entry, facts, version),
-            self._look_at(entry),
-        )
+        elif entry.check is not None:
+            entry.disk.check_again(entry.check)
+        else:
+            entry.check = entry.disk.check(
+                self._root.fd, entry.path, partial(self._checked, entry), self._look_at(entry)
+            )
 
-    def _checked(self, entry: Entry, facts: Facts | Failed, version: int) -> None:
+    def _checked(self, entry: Entry, found: Facts | Failed | None) -> None:
         self._stuck.discard(entry.disk)
+        if entry.version == RETIRED and not entry.waiters:
+            return
         known = entry.facts
         assert known is not None
-        if version != self._root.version or isinstance(facts, Failed) or facts.identity != known.identity:
+        facts = known if found is None else found
+        if (
+            entry.version != self._root.version
+            or isinstance(facts, Failed)
+            or facts.identity != known.identity
+        ):
             if isinstance(facts, Facts) and entry.file is not None and rewritten(known, facts):
                 entry.file.changed = True
+            entry.check = None  # what it found is not what is known here
             self._open(entry, self._reopened)
             return
         if entry.inventory is not None:
@@ -314,6 +340,7 @@ class Docroot:
 
     def _retire(self, entry: Entry) -> None:
         entry.version = RETIRED
+        entry.check = None
         self._changes.note()
         if entry.content is not None:
             self._contents.discharge(entry)

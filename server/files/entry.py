@@ -73,6 +73,7 @@ class Entry:
         "__weakref__",
         "_docroot",
         "alarmed",
+        "check",
         "check_started",
         "checked_at",
         "content",
@@ -110,6 +111,7 @@ class Entry:
         self.check_started = 0.0  # 0: no check is under way
         self.alarmed = False
         self.request: Request | None = None
+        self.check: Request | None = None  # to be asked again
         self.waiters: dict[Waiter, None] = {}
         self.ready: dict[Manner, tuple[Answer, Dated]] = {}
 
@@ -126,11 +128,6 @@ class Entry:
     def holds_until(self) -> float:
         """As Docroot.vouch()."""
         return self._docroot.vouch(self)
-
-    def use(self, now: float) -> None:
-        """It has been asked for again."""
-        self.used_at = now
-        self._docroot.touch(self)
 
     def keep_ready(self, manner: Manner, answer: Answer, head: Dated) -> None:
         if len(self.ready) >= MOST_READY:

@@ -14,20 +14,15 @@ from server.observe.journal import Journal
 
 MOST_KNOWN = 2048  # request lines, referers and agents: most come again
 LONG_BYTES = 512  # anybody can send any number of such that are longer
+LOGGED = (b"referer", b"user-agent")  # fields, in the order in which they come in a line
 UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII without the quote and the backslash
 
 
-class Asked(Protocol):
-    """What a line says of a request."""
-
-    @property
-    def line(self) -> bytes: ...
-    @property
-    def fields(self) -> Mapping[bytes, bytes]: ...
-
-
 class AccessLog(Protocol):
-    def answered(self, peer: str, asked: Asked, status: int, body_bytes: int) -> None: ...
+    def answered(
+        self, peer: str, line: bytes, fields: Mapping[bytes, bytes], status: int, body_bytes: int
+    ) -> None:
+        """`line` is the request line, `fields` are those of the request, or those in LOGGED."""
 
 
 class LineLog:
@@ -41,33 +36,38 @@ class LineLog:
         self._second = 0
         self._date = ""
 
-    def answered(self, peer: str, asked: Asked, status: int, body_bytes: int) -> None:
+    def answered(
+        self, peer: str, line: bytes, fields: Mapping[bytes, bytes], status: int, body_bytes: int
+    ) -> None:
         now = time.time()
         if int(now) != self._second:
             self._second = int(now)
             self._date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
         if self._form == "json":
-            line = self._as_json(peer, asked, status, body_bytes)
+            text = self._as_json(peer, line, fields, status, body_bytes)
         else:
-            line = f'{peer or "-"} - - [{self._date}] "{_safe(asked.line)}" {status} {body_bytes}'
+            text = f'{peer or "-"} - - [{self._date}] "{_safe(line)}" {status} {body_bytes}'
             if self._form == "combined":
-                referer, agent = asked.fields.get(b"referer", b"-"), asked.fields.get(b"user-agent", b"-")
-                line += f' "{_safe(referer)}" "{_safe(agent)}"'
-        self._journal.add(line.encode() + b"\n")
+                referer, agent = (_safe(fields.get(name, b"-")) for name in LOGGED)
+                text += f' "{referer}" "{agent}"'
+        self._journal.add(text.encode() + b"\n")
         if not self._due:
             self._due = True
             self._loop.when_patience_ends(self._flush)
 
-    def _as_json(self, peer: str, asked: Asked, status: int, body_bytes: int) -> str:
+    def _as_json(
+        self, peer: str, line: bytes, fields: Mapping[bytes, bytes], status: int, body_bytes: int
+    ) -> str:
+        referer, agent = (fields.get(name, b"").decode("latin-1") for name in LOGGED)
         return json.dumps(
             {
                 "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._second)),
                 "remote": peer or "-",
-                "request": asked.line.decode("latin-1"),
+                "request": line.decode("latin-1"),
                 "status": status,
                 "bytes": body_bytes,
-                "referer": asked.fields.get(b"referer", b"").decode("latin-1"),
-                "user_agent": asked.fields.get(b"user-agent", b"").decode("latin-1"),
+                "referer": referer,
+                "user_agent": agent,
             }
         )
 

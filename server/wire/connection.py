@@ -170,26 +170,30 @@ class Connection:
 
     def _answer_known(self) -> None:
         """As far as Express can. The next head then goes the long way."""
-        server = self._server
-        if server.draining or self._pace is not None:
+        server, inbox = self._server, self._inbox
+        if self._pace is not None or server.draining:
             return
-        held = len(self._inbox.bytes)
         try:
-            left = server.express.answer(self._sock, self._inbox, self._peer, server.date(), self.wake)
+            done, left = server.express.answer(
+                self._sock, inbox.bytes, self._peer, server.date(), self.wake
+            )
         except OSError:
             self.drop()
             return
+        if not done:
+            return
+        inbox.skip(done)
         self._last = False
-        if isinstance(left, Outbox):
+        if left is None:
+            self.deadline = server.loop.now + patience.KEEP_ALIVE_SECONDS
+        elif isinstance(left, Outbox):
             self._outbox = left
             self._blocked = True
             left.stall()
             self.deadline = server.loop.now + patience.SEND_SECONDS
             self._rest()
-        elif left is not None:
+        else:
             self._take(left)
-        elif len(self._inbox.bytes) < held:
-            self.deadline = server.loop.now + patience.KEEP_ALIVE_SECONDS
 
     def _serve(self) -> None:
         """Takes heads from the inbox until one has to wait for its answer, or others for theirs."""
@@ -357,7 +361,8 @@ class Connection:
 
     def _log(self, outbox: Outbox) -> None:
         if (log := self._server.access_log) is not None:
-            log.answered(self._peer, outbox.asked, outbox.status, outbox.body_bytes)
+            asked = outbox.asked
+            log.answered(self._peer, asked.line, asked.fields, outbox.status, outbox.body_bytes)
 
     def _finish(self) -> None:
         """The answer has left."""

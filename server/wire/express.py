@@ -14,11 +14,10 @@ from server.answer.ranges import FileRange
 from server.observe.access import AccessLog
 from server.wire.heads import END, Refusal, Request
 from server.wire.heads import MOST_BYTES as MOST_HEAD_BYTES
-from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, Part, packed, transmit
 from server.wire.recall import Recall, Remembered
 from server.wire.table import Table
-from server.wire.verdicts import Block, Line, Verdicts
+from server.wire.verdicts import Known, Verdicts, request_of
 
 SHORT_HEAD, SHORT_PACKET = 256, 2048  # bytes: what is remembered as a whole
 MOST_PACKETS = 1024
@@ -28,7 +27,7 @@ MOST_ANSWERS = 16  # at once, until it is the next connection's turn
 MOST_BYTES = 64 * 1024  # of answers that are gathered, but for the last
 
 # Where the head ends, what it means, what is said to it, how long that is, and how long the body in it.
-Answered = tuple[int, Line, Block, Remembered, int, int]
+Answered = tuple[int, Known, Remembered, int, int]
 # The rest of an answer; or the next head, judged.
 Left = Outbox | Request | Refusal | None
 
@@ -36,14 +35,11 @@ Left = Outbox | Request | Refusal | None
 class Packet:
     """A short answer, head and body, as it leaves at this date."""
 
-    __slots__ = ("block", "body_bytes", "data", "date", "known", "line")
+    __slots__ = ("asked", "body_bytes", "data", "date", "reply")
 
-    def __init__(
-        self, line: Line, block: Block, known: Remembered, date: bytes, head: bytes, body: bytes
-    ) -> None:
-        self.line = line
-        self.block = block
-        self.known = known
+    def __init__(self, asked: Known, reply: Remembered, date: bytes, head: bytes, body: bytes) -> None:
+        self.asked = asked
+        self.reply = reply
         self.date = date
         self.data = head + body
         self.body_bytes = len(body)
@@ -59,45 +55,46 @@ class Express:
         self._packets: Table[bytes, Packet] = Table(MOST_PACKETS, MOST_PACKET_BYTES, _size)
 
     def answer(
-        self, sock: socket.socket, inbox: Inbox, peer: str, date: bytes, wake: Callable[[], None]
-    ) -> Left:
-        """Answers what the inbox begins with, as far as the answers are known. What is left is the
-        rest of one, if the socket is full; else the next head, judged and taken out of the inbox,
-        if that is all there. Raises OSError."""
-        data = inbox.bytes
+        self, sock: socket.socket, data: bytes, peer: str, date: bytes, wake: Callable[[], None]
+    ) -> tuple[int, Left]:
+        """Answers what the data begins with, as far as the answers are known. How many bytes of it have been
+        dealt with, and what is left: the rest of an answer, if the socket is full; else the next head,
+        judged, if that is all there. Raises OSError."""
         answered: list[Answered] = []
         parts: list[Part] = []
         at = size = 0
         left: Left = None
         while left is None and at < len(data) and len(answered) < MOST_ANSWERS and size < MOST_BYTES:
             end = data.find(END, at) + len(END)
-            if end < len(END) or end - at > MOST_HEAD_BYTES or data.startswith(b"\r\n", at):
+            if end < len(END) or end - at > MOST_HEAD_BYTES:
                 break  # it is not all there, or for the inbox to judge
-            asked = data[at:end]
-            packet = self._packet(asked, date) if len(asked) <= SHORT_HEAD else None
+            head = data[at:end]
+            packet = self._packet(head, date) if end - at <= SHORT_HEAD else None
             if packet is not None:
                 self._verdicts.remembered += 1
                 length = len(packet.data)
-                answered.append((end, packet.line, packet.block, packet.known, length, packet.body_bytes))
+                answered.append((end, packet.asked, packet.reply, length, packet.body_bytes))
                 parts.append(packet.data)
                 size += length
-            elif (halves := self._verdicts.recall(asked)) is None:
-                left = self._verdicts.judge_anew(asked)
+            elif (asked := self._verdicts.recall(head)) is None:
+                if head.startswith(b"\r\n"):
+                    break  # the inbox knows what to do about empty lines
+                left = self._verdicts.judge_anew(head)
             else:
-                line, block = halves
-                known = self._find(line, block)
-                body = None if known is None else _body(known)
-                if known is None or body is None:
-                    left = block.below(line)
+                line, meaning, _ = asked
+                reply = self._recall.find(line.method, line.path, b"", meaning.lasting)
+                body = None if reply is None else _body(reply)
+                if reply is None or body is None:
+                    left = request_of(*asked)
                 else:
-                    head = known.head.dated(date)
-                    length = len(head) + len(body)
-                    answered.append((end, line, block, known, length, len(body)))
-                    parts.append(head)
+                    ready = reply.head.dated(date)
+                    length = len(ready) + len(body)
+                    answered.append((end, asked, reply, length, len(body)))
+                    parts.append(ready)
                     parts.append(body)
                     size += length
-                    if len(asked) <= SHORT_HEAD and length <= SHORT_PACKET and isinstance(body, bytes):
-                        self._packets.learn(asked, Packet(line, block, known, date, head, body))
+                    if end - at <= SHORT_HEAD and length <= SHORT_PACKET and isinstance(body, bytes):
+                        self._packets.learn(head, Packet(asked, reply, date, ready, body))
             at = end
         if answered:
             self._recall.hits += len(answered)
@@ -111,35 +108,25 @@ class Express:
             if sent < size or self._log is not None:
                 rest = self._account(peer, answered, sent, date, wake)
                 if rest is not None:  # what is behind it is read again
-                    inbox.skip(rest[0])
-                    return rest[1]
-        inbox.skip(at)
-        return left
+                    return rest
+        return at, left
 
-    def _packet(self, asked: bytes, date: bytes) -> Packet | None:
+    def _packet(self, head: bytes, date: bytes) -> Packet | None:
         """What the same head was answered with, if that holds."""
-        packet = self._packets.known.get(asked)
+        packet = self._packets.known.get(head)
         if packet is None:
             return None
-        known = packet.known
-        if not self._recall.holds(known):
-            self._packets.forget(asked)
+        reply = packet.reply
+        if not self._recall.holds(reply):
+            self._packets.forget(head)
             return None
         if packet.date is not date:
-            body = _body(known)
+            body = _body(reply)
             if not isinstance(body, bytes):
                 return None
             packet.date = date
-            packet.data = known.head.dated(date) + body
+            packet.data = reply.head.dated(date) + body
         return packet
-
-    def _find(self, line: Line, block: Block) -> Remembered | None:
-        """The answer, if it is known and may leave as fast as it can."""
-        meaning = block.meaning
-        if not meaning.keep_alive or meaning.aspect is None:
-            return None
-        known = self._recall.find(line.method, line.path, b"", meaning.aspect)
-        return None if known is None or known.bandwidth is not None else known
 
     def _account(
         self,
@@ -149,28 +136,34 @@ class Express:
         date: bytes,
         wake: Callable[[], None],
     ) -> tuple[int, Outbox] | None:
-        """Logs whose answer has left; the first whose has not, or not whole, and where its head ends."""
-        for end, line, block, known, length, body_bytes in answered:
+        """Logs whose answer has left; where the head ends of the first whose has not, or not whole, and the
+        rest of that."""
+        for end, asked, reply, length, body_bytes in answered:
             if sent < length:
-                return end, _rest(block.below(line), known, known.head.dated(date), sent, wake)
+                return end, _rest(request_of(*asked), reply, reply.head.dated(date), sent, wake)
             sent -= length
-            if self._log is not None:
-                self._log.answered(peer, block.below(line), known.answer.status, body_bytes)
+            self._note(peer, asked, reply, body_bytes)
         return None
 
     def _lose(self, peer: str, answered: Sequence[Answered]) -> None:
         """Logs that nobody was there to take the answers."""
+        for _, asked, reply, _, _ in answered:
+            self._note(peer, asked, reply, 0)
+
+    def _note(self, peer: str, asked: Known, reply: Remembered, body_bytes: int) -> None:
         if self._log is not None:
-            for _, line, block, known, _, _ in answered:
-                self._log.answered(peer, block.below(line), known.answer.status, 0)
+            line, meaning, lines = asked
+            self._log.answered(peer, line.text, meaning.said(lines), reply.answer.status, body_bytes)
 
 
-def _body(known: Remembered) -> Part | None:
-    """All of it, if it is in memory in one piece."""
-    body = known.answer.body
+def _body(reply: Remembered) -> Part | None:
+    """All of it, if it is in memory in one piece, and may leave as fast as it can."""
+    body = reply.answer.body
+    if reply.bandwidth is not None:
+        return None
     if not body:
         return b""
-    entry = known.entry()
+    entry = reply.entry()
     if entry is None:
         return None
     if entry.content is not None:
@@ -185,9 +178,9 @@ def _size(asked: bytes, packet: Packet) -> int:
     return len(asked) + len(packet.data) + PACKET_BYTES
 
 
-def _rest(asked: Request, known: Remembered, head: bytes, sent: int, wake: Callable[[], None]) -> Outbox:
+def _rest(asked: Request, reply: Remembered, head: bytes, sent: int, wake: Callable[[], None]) -> Outbox:
     """What is left of an answer of which so many bytes have left."""
-    outbox = packed(asked, known.answer, head, known.entry(), wake)
+    outbox = packed(asked, reply.answer, head, reply.entry(), wake)
     outbox.sendable()  # what comes from a file is held from now on
     outbox.sent(sent)
     return outbox

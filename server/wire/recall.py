@@ -33,7 +33,7 @@ MOST_TABLE_BYTES = 16 * 1024 * 1024
 REPLY_BYTES = 2048  # that a reply takes, and what it was asked with
 LONGEST_PATH = 512  # bytes: there is no end of those that are longer
 
-Key = tuple[bytes, bytes, bytes, Aspect]
+Key = tuple[bytes, bytes, bytes, Aspect | None]
 
 
 class Basis(NamedTuple):
@@ -68,8 +68,6 @@ class Recall:
 
     def reply(self, request: Request, persistence: bytes) -> Reply | None:
         """The answer, if it is known and holds."""
-        if request.aspect is None:
-            return None
         known = self.find(request.method, without_query(request.target), persistence, request.aspect)
         entry = None if known is None else known.entry()
         if known is None or entry is None or entry.gone:
@@ -77,8 +75,10 @@ class Recall:
         self.hits += 1
         return Reply(known.answer, known.head, entry, known.bandwidth)
 
-    def find(self, method: bytes, path: bytes, persistence: bytes, aspect: Aspect) -> Remembered | None:
-        """What is known of a path as it was asked for, and holds."""
+    def find(
+        self, method: bytes, path: bytes, persistence: bytes, aspect: Aspect | None
+    ) -> Remembered | None:
+        """What is known of a path as it was asked for, and holds; nothing is where there is no aspect."""
         known = self._replies.known.get((method, path, persistence, aspect))
         return known if known is not None and self.holds(known) else None
 
@@ -132,7 +132,6 @@ class Recall:
             until = min(until, entry.holds_until())
             if until < now:
                 break
-            entry.use(now)
         return until
 
 

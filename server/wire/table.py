@@ -34,7 +34,7 @@ class Table(Generic[Said, Meaning]):
         self.known[said] = meaning
         self._bytes += self._size_of(said, meaning)
         while len(self.known) > self._most or self._bytes > self._most_bytes:
-            self.forget(next(iter(self.known)))
+            self._bytes -= self._size_of(*self.known.popitem(last=False))
 
     def _has_been_glimpsed(self, glimpse: int) -> bool:
         """Two things that share a glimpse are remembered sooner, and that is all."""

@@ -1,16 +1,17 @@
-"""Verdicts that are remembered, by halves and by lines.
+"""Verdicts that are remembered, by lines.
 
 A verdict on the same bytes is the same verdict, and most heads have been seen before, in parts: a
-browser sends the same fields with many targets, and many browsers ask for the same targets. So
-request lines and blocks of fields are looked up apart; and where a block is new, its lines, for
-most of them are not. A part is only remembered from a head that h11 has accepted as a whole, and
-only if nothing of what it means depends on the others:
+browser sends the same fields with many targets, and many browsers ask for the same targets. So the
+request line and the lines of the fields are looked up each by itself; and what an answer depends on
+is looked up by those that count, the others being as good as absent: a cookie of which there is
+nothing to be said changes nothing. A line is only remembered from a head that h11 has accepted as a
+whole, and what lines mean together only if nothing of it depends on what is around them:
 
-- the line is a GET or HEAD of HTTP/1.1 in origin-form: in HTTP/1.0 Host may be missing and
+- the request line is a GET or HEAD of HTTP/1.1 in origin-form: in HTTP/1.0 Host may be missing and
   persistence is another, an absolute-form replaces Host;
-- the block has one Host and none of the fields that announce content or a change of protocol, and
-  its Connection says no more than keep-alive or close. This is asked of a block that is put
-  together from lines, too: h11 reads each line by itself, for none of them is folded.
+- among the fields are one Host and none of those that announce content or a change of protocol,
+  and Connection says no more than keep-alive or close. h11 reads each line by itself, for none of
+  them is folded.
 
 Every other head goes to h11 each time. Lines that are new are taken apart here, and h11 is asked
 whether it accepts the parts: it would have taken them apart at the same bytes, the blanks of the
@@ -21,21 +22,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
+from server.observe.access import LOGGED
 from server.wire.aspect import ASPECTS, Aspect, without_query
-from server.wire.heads import END, MOST_BYTES, MOST_FIELDS, Refusal, Request, accepted, fault_of, verdict
+from server.wire.heads import MOST_BYTES, MOST_FIELDS, Refusal, Request, accepted, fault_of, verdict
 from server.wire.table import Table
 
-MOST_HALVES = 4096  # of a kind
-MOST_FIELD_LINES = 8192
+MOST_LINES = 4096  # of requests
+MOST_FIELD_LINES = 16_384
+MOST_MEANINGS = 8192
 MOST_TABLE_BYTES = 4 * 1024 * 1024  # of a kind, with what they mean
-FIELD_BYTES = 200  # that a field takes, however short it is
-LONGEST_HALF = MOST_BYTES // 2
+LINE_BYTES = 200  # that a line takes, however short it is
+MEANING_BYTES = 600  # that a meaning takes, and eight for each line
+LONGEST_LINE = MOST_BYTES // 2
 LONGEST_COUNTING = 512  # bytes of a line that an answer may depend on
-MOST_COUNTING = 12  # such lines of a block whose meaning is remembered
-MOST_MEANINGS = 512
 MOST_NEW = 4  # lines; of more h11 is given the whole head
 TELLING = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"))
 COUNTING = TELLING | ASPECTS | {b"host", b"connection"}
@@ -45,166 +46,184 @@ PERSISTENCE = frozenset((b"", b"keep-alive", b"close"))
 class Line:
     """What a request line means."""
 
-    __slots__ = ("method", "path", "target")
+    __slots__ = ("method", "path", "target", "text")
 
-    def __init__(self, method: bytes, target: bytes) -> None:
+    def __init__(self, text: bytes, method: bytes, target: bytes) -> None:
+        self.text = text
         self.method = method
         self.target = target
         self.path = without_query(target)
 
 
-class Field:
-    """What a field line means."""
+class Field(NamedTuple):
+    """What a field line means (RFC 9112 section 5), if h11 accepts it."""
 
-    __slots__ = ("counts", "name", "value")
+    name: bytes  # in lower case
+    value: bytes
 
-    def __init__(self, text: bytes) -> None:
-        """RFC 9112 section 5, of a line that is believed only if h11 accepts it."""
-        name, _, value = text.partition(b":")
-        self.name = name.lower()
-        self.value = value.strip(b" \t")
-        self.counts = self.name in COUNTING  # whether an answer may depend on it
+    @classmethod
+    def of(cls, line: bytes) -> Field:
+        name, _, value = line.partition(b":")
+        return cls(name.lower(), value.strip(b" \t"))
+
+
+class Kind:
+    """What a field line counts for. Two lines of the same kind are as good as the same line."""
+
+    __slots__ = ("field", "name")
+
+    def __init__(self, name: bytes, field: Field | None = None) -> None:
+        self.name = name
+        self.field = field  # None: no answer depends on what it says
+
+
+OTHER = Kind(b"")
+TOLD = {name: Kind(name) for name in LOGGED}
 
 
 @dataclass(slots=True, eq=False)
 class Meaning:
-    """What those fields of a block mean that count."""
+    """What the fields of a head mean that count, and where those are that are logged."""
 
     host: bytes
     keep_alive: bool
     aspect: Aspect | None
+    lasting: Aspect | None  # the same, unless the connection is to end
+    logged: Sequence[tuple[bytes, int]]
+
+    def said(self, lines: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """What the log wants to know."""
+        return {name: Field.of(lines[at]).value for name, at in self.logged}
 
 
-@dataclass(slots=True, eq=False)
-class Block:
-    """What a block of fields means."""
-
-    meaning: Meaning
-    lines: Sequence[Field]
-
-    def below(self, line: Line) -> Request:
-        """The two together."""
-        host, keep_alive, aspect = self.meaning.host, self.meaning.keep_alive, self.meaning.aspect
-        return Request(line.method, line.target, host, b"1.1", _joined(self.lines), keep_alive, aspect)
+# What a head means whose lines are known, and the lines of its fields.
+Known = tuple[Line, Meaning, list[bytes]]
 
 
 class Verdicts:
     """Judges heads as heads.verdict() does, and remembers."""
 
     def __init__(self) -> None:
-        self._lines: Table[bytes, Line] = Table(MOST_HALVES, MOST_TABLE_BYTES, _size)
-        self._blocks: Table[bytes, Block] = Table(MOST_HALVES, MOST_TABLE_BYTES, _size)
-        self._fields: Table[bytes, Field] = Table(MOST_FIELD_LINES, MOST_TABLE_BYTES, _size)
-        self.remembered = 0  # heads both of whose halves were known
-        self.put_together = 0  # heads that were known by their lines, or nearly
+        self._lines: Table[bytes, Line] = Table(MOST_LINES, MOST_TABLE_BYTES, _size)
+        self._kinds: Table[bytes, Kind] = Table(MOST_FIELD_LINES, MOST_TABLE_BYTES, _size)
+        self._meanings: Table[tuple[Kind | None, ...], Meaning] = Table(
+            MOST_MEANINGS, MOST_TABLE_BYTES, lambda kinds, _: MEANING_BYTES + 8 * len(kinds)
+        )
+        self.remembered = 0  # heads all of which was known
+        self.put_together = 0  # heads of lines that were known, or nearly all
         self.judged = 0  # heads that went to h11
 
     def judge(self, head: bytes) -> Request | Refusal:
         """The same as heads.verdict()."""
-        halves = self.recall(head)
-        if halves is not None:
-            line, block = halves
-            return block.below(line)
-        return self.judge_anew(head)
+        known = self.recall(head)
+        return self.judge_anew(head) if known is None else request_of(*known)
 
-    def recall(self, head: bytes) -> tuple[Line, Block] | None:
-        """What both halves of it mean, if they are known or can be put together."""
+    def recall(self, head: bytes) -> Known | None:
+        """What it means, if its lines are known, or nearly all of them."""
         line, _, block = head.partition(b"\r\n")
-        half = self._blocks.known.get(block)
-        if half is not None and (asked := self._lines.known.get(line)) is not None:
-            self.remembered += 1
-            return asked, half
-        return self._put_together(line, block, half)
+        lines = block.split(b"\r\n")
+        del lines[-2:]  # what ends it
+        asked = self._lines.known.get(line)
+        kinds = tuple(map(self._kinds.known.get, lines))
+        meaning = self._meanings.known.get(kinds)
+        if asked is None or meaning is None:
+            return self._put_together(line, lines, asked, kinds)
+        self.remembered += 1
+        return asked, meaning, lines
 
     def judge_anew(self, head: bytes) -> Request | Refusal:
         """By h11, all of it."""
         self.judged += 1
         judged = verdict(head)
-        line, _, block = head.partition(b"\r\n")
+        line, *lines = head.split(b"\r\n")[:-2]
         if isinstance(judged, Request) and _is_plain(judged, line):
-            lines = block[: -len(END)].split(b"\r\n")
-            fields = list(map(Field, lines))
+            fields = list(map(Field.of, lines))
             if _joined(fields) == judged.fields:
-                self._learn_fields(zip(lines, fields, strict=True))
-                half = Block(Meaning(judged.host, judged.keep_alive, judged.aspect), fields)
-                self._learn(line, Line(judged.method, judged.target), block, half)
+                self._learn_line(line, Line(line, judged.method, judged.target))
+                self._learn_kinds(zip(lines, map(_kind, fields), strict=True))
         return judged
 
-    def _put_together(self, line: bytes, block: bytes, half: Block | None) -> tuple[Line, Block] | None:
-        """What a head means that has been seen before in pieces, or all but a few of them."""
-        asked = self._lines.known.get(line)
-        fields: list[Any] = []  # Field, as soon as all are known
-        new: dict[bytes, Field] = {}
-        if half is None:
-            lines = block[: -len(END)].split(b"\r\n")
-            fields = list(map(self._fields.known.get, lines))
-            if None in fields:
-                new = {text: Field(text) for text, field in zip(lines, fields, strict=True) if field is None}
-                fields = [field or new[text] for text, field in zip(lines, fields, strict=True)]
-            if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or 2 * len(new) > len(lines):
-                return None
+    def _put_together(
+        self, line: bytes, lines: list[bytes], asked: Line | None, kinds: tuple[Kind | None, ...]
+    ) -> Known | None:
+        new = {text: Field.of(text) for text, kind in zip(lines, kinds, strict=True) if kind is None}
+        if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or 2 * len(new) > len(lines):
+            return None
         if (new or asked is None) and (asked := self._read(line, new)) is None:
             return None
-        if half is None:
-            counting = tuple([field for field in fields if field.counts])
-            # Of what is new, or much, there is no end: that is worked out each time.
-            endless = len(counting) > MOST_COUNTING or (new and any(field.counts for field in new.values()))
-            meaning = _meaning.__wrapped__(counting) if endless else _meaning(counting)
+        if new:
+            seen = {text: _kind(field) for text, field in new.items()}
+            self._learn_kinds(seen.items())
+            kinds = tuple([kind or seen[text] for text, kind in zip(lines, kinds, strict=True)])
+        meaning = self._meanings.known.get(kinds)
+        if meaning is None:
+            meaning = _meaning([kind for kind in kinds if kind is not None])
             if meaning is None:
                 return None
-            half = Block(meaning, fields)
+            if not any(field.name in COUNTING for field in new.values()):  # there may be no end of those
+                self._meanings.learn(kinds, meaning)
+        self._learn_line(line, asked)
         self.put_together += 1
-        self._learn(line, asked, block, half)
-        return asked, half
+        return asked, meaning, lines
 
     def _read(self, line: bytes, new: Mapping[bytes, Field]) -> Line | None:
         """What a request line means that is new, or stands above fields that are, if all of these
         are in order by themselves, and plain."""
-        if len(line) > LONGEST_HALF or fault_of(b"\r\n".join((line, *new, b""))):
+        if len(line) > LONGEST_LINE or fault_of(b"\r\n".join((line, *new, b""))):
             return None
         parts = _parts(line)
         if parts is None or not all(b":" in text for text in new) or not _are_plain(_joined(new.values())):
             return None
-        if not accepted(*parts, [(field.name, field.value) for field in new.values()]):
-            return None
-        self._learn_fields(new.items())
-        return Line(*parts)
+        return Line(line, *parts) if accepted(*parts, new.values()) else None
 
-    def _learn(self, line: bytes, asked: Line, block: bytes, half: Block) -> None:
-        if len(line) <= LONGEST_HALF:
+    def _learn_line(self, line: bytes, asked: Line) -> None:
+        if len(line) <= LONGEST_LINE:
             self._lines.learn(line, asked)
-        if len(block) <= LONGEST_HALF:
-            self._blocks.learn(block, half)
 
-    def _learn_fields(self, lines: Iterable[tuple[bytes, Field]]) -> None:
-        for text, field in lines:
-            if len(text) <= (LONGEST_COUNTING if field.counts else LONGEST_HALF):
-                self._fields.learn(text, field)
+    def _learn_kinds(self, lines: Iterable[tuple[bytes, Kind]]) -> None:
+        for text, kind in lines:
+            if len(text) <= (LONGEST_LINE if kind.field is None else LONGEST_COUNTING):
+                self._kinds.learn(text, kind)
 
 
-def _size(part: bytes, meaning: Line | Field | Block) -> int:
+def request_of(asked: Line, meaning: Meaning, lines: Iterable[bytes]) -> Request:
+    """The whole of it."""
+    fields = _joined(map(Field.of, lines))
+    return Request(
+        asked.method, asked.target, meaning.host, b"1.1", fields, meaning.keep_alive, meaning.aspect
+    )
+
+
+def _size(line: bytes, _: Line | Kind) -> int:
     """It is kept as it came, and what it means besides, in up to two pieces."""
-    lines = len(meaning.lines) if isinstance(meaning, Block) else 1
-    return 3 * len(part) + (1 + lines) * FIELD_BYTES
+    return 3 * len(line) + LINE_BYTES
 
 
-def _joined(lines: Iterable[Field]) -> dict[bytes, bytes]:
+def _kind(field: Field) -> Kind:
+    return Kind(field.name, field) if field.name in COUNTING else TOLD.get(field.name, OTHER)
+
+
+def _joined(fields: Iterable[Field]) -> dict[bytes, bytes]:
     """The fields by name, those of one name as one (RFC 9110 section 5.3)."""
-    fields: dict[bytes, bytes] = {}
-    for line in lines:
-        name, value = line.name, line.value
-        fields[name] = fields[name] + b", " + value if name in fields else value
-    return fields
+    joined: dict[bytes, bytes] = {}
+    for name, value in fields:
+        joined[name] = joined[name] + b", " + value if name in joined else value
+    return joined
 
 
-@lru_cache(MOST_MEANINGS)
-def _meaning(counting: tuple[Field, ...]) -> Meaning | None:
+def _meaning(kinds: Sequence[Kind]) -> Meaning | None:
     """What lines mean together that are in order by themselves; None if that is not plain."""
-    fields = _joined(counting)
-    host = fields.get(b"host")
-    if not host or [line.name for line in counting].count(b"host") > 1 or not _are_plain(fields):
+    names = [kind.name for kind in kinds]
+    if any(names.count(name) > 1 for name in (b"host", *LOGGED)):
         return None
-    return Meaning(host, fields.get(b"connection", b"").lower() != b"close", Aspect.of(host, fields))
+    fields = _joined([kind.field for kind in kinds if kind.field is not None])
+    host = fields.get(b"host")
+    if not host or not _are_plain(fields):
+        return None
+    logged = [(name, names.index(name)) for name in LOGGED if name in names]
+    keep_alive = fields.get(b"connection", b"").lower() != b"close"
+    aspect = Aspect.of(host, fields)
+    return Meaning(host, keep_alive, aspect, aspect if keep_alive else None, logged)
 
 
 def _parts(line: bytes) -> tuple[bytes, bytes] | None:
