@@ -18,7 +18,7 @@ class Facts(Protocol):
     siblings: int
 
 class Job(Protocol):
-    next: Job | Pointer
+    next: Any  # another job, or NULL
     kind: int
     kept: int
     root: int

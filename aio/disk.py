@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from errno import errorcode
-from itertools import pairwise
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
@@ -186,8 +185,10 @@ class Disk:
 
     def prepare(self, requests: Sequence[Request]) -> Sequence[Job]:
         jobs = [request.job or self._job_for(request) for request in requests]
-        for job, after in pairwise((*jobs, ffi.NULL)):
+        after: Any = ffi.NULL
+        for job in reversed(jobs):
             job.next = after
+            after = job
         return jobs
 
     def _job_for(self, request: Request) -> Job:

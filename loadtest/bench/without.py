@@ -9,9 +9,11 @@ import gc
 import sys
 from collections.abc import Mapping, Sequence
 
+from aio import disk
 from server import cli
+from server.files import due
 from server.files.entry import Entry
-from server.wire import express
+from server.wire import express, recall, verdicts
 from server.wire.express import Express
 from server.wire.recall import Recall
 from server.wire.verdicts import Verdicts
@@ -29,9 +31,10 @@ def _in_this_turn(self: Entry) -> float:
 # What stands in place of what, and what that is.
 MEASURES: Mapping[str, tuple[Sequence[tuple[object, str, object]], str]] = {
     "short-way": ([(Express, "answer", _nothing)], "one recv, lookups, one send"),
-    "packets": (
-        [(express, "SHORT_HEAD", 0)],
-        "a short head is known as a whole, and what is sent to it",
+    "short-heads": ([(express, "SHORT_HEAD", 0)], "a short head is known as a whole, and the reply to it"),
+    "whole-answers": (
+        [(recall, "KEPT_BYTES", 0)],
+        "a short body is kept behind its head, and both are joined once a second",
     ),
     "replies": (
         [(Recall, "keep", _nothing)],
@@ -41,9 +44,9 @@ MEASURES: Mapping[str, tuple[Sequence[tuple[object, str, object]], str]] = {
         [(Entry, "keep_ready", _nothing)],
         "h11 writes the head of an answer once; no replies without them",
     ),
-    "lines": (
-        [(Verdicts, "_put_together", _nothing)],
-        "blocks of fields that are new, but made of known lines, are not given to h11",
+    "new-lines": (
+        [(verdicts, "MOST_NEW", 0)],
+        "of a head with a few lines that are new, h11 is given these, and not the whole",
     ),
     "verdicts": (
         [(Verdicts, "recall", _nothing)],
@@ -52,6 +55,10 @@ MEASURES: Mapping[str, tuple[Sequence[tuple[object, str, object]], str]] = {
     "lasting-replies": (
         [(Entry, "holds_until", _in_this_turn)],
         "whether a reply holds is not asked in every turn",
+    ),
+    "common-looks": (
+        [(due, "CHECKS_TOGETHER", 1), (disk, "CHECKS_TOGETHER", 1)],
+        "many files are looked at together, whether they have changed",
     ),
     "quiet-collector": (
         [(gc, "disable", _nothing), (gc, "freeze", _nothing)],

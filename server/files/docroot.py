@@ -24,6 +24,7 @@ from server.answer.found import Found, Inventory, Missing
 from server.files.changes import Changes
 from server.files.content import Contents
 from server.files.descriptions import Descriptions
+from server.files.due import Due
 from server.files.entry import CHECK_SECONDS, RETIRED, UNAVAILABLE, Entry, Waiter, not_found, rewritten
 from server.files.inventory import Writing, Written
 from server.files.looks import Looks
@@ -40,7 +41,6 @@ LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last chec
 OPEN_AT_ONCE = 64  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
 LONG_BYTES = 256  # names of nothing that are longer are not remembered: there is no end of them
-CHECKS_TOGETHER = 16  # of those for which nobody waits: a look that is shared is cheap
 SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
 
 Outcome = Opened | Loaded | Written | Failed
@@ -71,8 +71,7 @@ class Docroot:
         self._entries: OrderedDict[bytes | Inventory, Entry] = OrderedDict()
         self._open_entries: OrderedDict[Entry, None] = OrderedDict()
         self._stuck: set[Disk] = set()
-        self._due: list[Entry] = []  # to be looked at soon
-        self._alarmed = False
+        self._due = Due(loop, self._look_again)
         loop.every_second(self._sweep)
 
     @property
@@ -107,7 +106,7 @@ class Docroot:
             return entry, False
         if self.vouch(entry) >= now:
             return entry, True
-        self._check_due()  # somebody waits
+        self._due.now()  # somebody waits
         if entry.disk in self._stuck:
             self._count_stale(entry)
             return entry, True
@@ -118,8 +117,9 @@ class Docroot:
         return entry, False
 
     def vouch(self, entry: Entry) -> float:
-        """Until when what is known of it may be served without asking here again, if nothing changes; a time
-        that is past if it may not be. It is in use; if it was not looked at lately, it is, in the background."""
+        """Until when what is known of it may be served without asking here again, if nothing changes; a
+        time that is past if it may not be. It is in use; if it has not been looked at lately, it is soon,
+        in the background."""
         now = self._loop.now
         if entry.version != self._root.version:
             return NEVER
@@ -129,7 +129,8 @@ class Docroot:
         if now < entry.checked_at + CHECK_SECONDS:
             return entry.checked_at + CHECK_SECONDS
         if not entry.check_started:
-            self._is_due(entry)
+            entry.check_started = now
+            self._due.add(entry)
         return entry.checked_at + FRESH_SECONDS
 
     def drop(self, entry: Entry) -> None:
@@ -237,25 +238,9 @@ class Docroot:
 
     # --- checking ---
 
-    def _is_due(self, entry: Entry) -> None:
-        """It is looked at when there are some to be looked at together, but soon enough."""
-        entry.check_started = self._loop.now
-        self._due.append(entry)
-        if len(self._due) >= CHECKS_TOGETHER:
-            self._check_due()
-        elif not self._alarmed:
-            self._alarmed = True
-            self._loop.when_patience_ends(self._time_to_check)
-
-    def _time_to_check(self) -> None:
-        self._alarmed = False
-        self._check_due()
-
-    def _check_due(self) -> None:
-        due, self._due = self._due, []
-        for entry in due:
-            if entry.version == self._root.version:
-                self._check(entry)
+    def _look_again(self, entry: Entry) -> None:
+        if entry.version == self._root.version:  # else it is forgotten, or soon will be
+            self._check(entry)
 
     def _check(self, entry: Entry) -> None:
         entry.check_started = self._loop.now

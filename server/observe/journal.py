@@ -10,36 +10,44 @@ import os
 import threading
 from collections import deque
 
-MOST_LINES = 10_000
-WRITE_LINES = 256  # in one write(2), at most
+MOST_LINES = 10_000  # handed over and not yet written
+LINES_TOGETHER = 128  # in one write(2): more would not stay in the core's own memory
 
 
 class Journal:
-    """A bounded queue of lines before a descriptor."""
+    """Lines are gathered here and written there, many with one call."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lines: deque[bytes] = deque()
+        self._gathered: list[str] = []
+        self._texts: deque[tuple[int, bytes]] = deque()  # with how many lines there are in each
+        self._handed_over = 0  # lines; this thread's own count
+        self._written = 0  # lines; the other thread's
         self._something = threading.Event()
         self._ending = False
         self.dropped = 0
-        self._thread = threading.Thread(target=self._write_lines, name="journal", daemon=True)
+        self._thread = threading.Thread(target=self._write_texts, name="journal", daemon=True)
         self._thread.start()
 
-    def add(self, line: bytes) -> None:
-        """A line to be written at the next flush()."""
-        if len(self._lines) >= MOST_LINES:
-            self.dropped += 1
-        else:
-            self._lines.append(line)
+    def add(self, line: str) -> None:
+        """A line, with what ends it, to be written at the next flush()."""
+        self._gathered.append(line)
+        if len(self._gathered) >= LINES_TOGETHER:
+            self.flush()
 
     def flush(self) -> None:
         """Has the thread write what is there."""
+        lines, self._gathered = self._gathered, []
+        if self._handed_over - self._written + len(lines) > MOST_LINES:
+            self.dropped += len(lines)
+        elif lines:
+            self._handed_over += len(lines)
+            self._texts.append((len(lines), "".join(lines).encode(errors="backslashreplace")))
         self._something.set()
 
     def notice(self, text: str) -> None:
         """A line in the server's own name, soon."""
-        self.add(f"headrace: {text}\n".encode(errors="backslashreplace"))
+        self.add(f"headrace: {text}\n")
         self.flush()
 
     def close(self, seconds: float) -> None:
@@ -48,13 +56,14 @@ class Journal:
         self.flush()
         self._thread.join(seconds)
 
-    def _write_lines(self) -> None:
-        lines = self._lines
-        while lines or not self._ending:
+    def _write_texts(self) -> None:
+        while self._texts or not self._ending:
             self._something.wait()
             self._something.clear()
-            while lines:
-                self._write(b"".join(lines.popleft() for _ in range(min(len(lines), WRITE_LINES))))
+            while self._texts:
+                lines, text = self._texts.popleft()
+                self._write(text)
+                self._written += lines
 
     def _write(self, text: bytes) -> None:
         view = memoryview(text)

@@ -18,6 +18,7 @@ from aio import Shrunk, View
 from server.answer.plan import Answer, page
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
+from server.observe.access import told_by
 from server.wire import patience
 from server.wire.exchange import Exchange, Reply, asks_for_another, unreadable, without_file
 from server.wire.head import Head
@@ -174,9 +175,7 @@ class Connection:
         if self._pace is not None or server.draining:
             return
         try:
-            done, left = server.express.answer(
-                self._sock, inbox.bytes, self._peer, server.date(), self.wake
-            )
+            done, left = server.express.answer(self._sock, inbox.bytes, self._peer, server.date(), self)
         except OSError:
             self.drop()
             return
@@ -362,7 +361,7 @@ class Connection:
     def _log(self, outbox: Outbox) -> None:
         if (log := self._server.access_log) is not None:
             asked = outbox.asked
-            log.answered(self._peer, asked.line, asked.fields, outbox.status, outbox.body_bytes)
+            log.answered(self._peer, asked.line, told_by(asked.fields), outbox.status, outbox.body_bytes)
 
     def _finish(self) -> None:
         """The answer has left."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from aio import BLOCK
 from server.answer.ranges import FileRange
+from server.files.entry import Client
 from server.observe.access import AccessLog
 from server.wire.heads import END, Refusal, Request
 from server.wire.heads import MOST_BYTES as MOST_HEAD_BYTES
@@ -19,30 +20,17 @@ from server.wire.recall import Recall, Remembered
 from server.wire.table import Table
 from server.wire.verdicts import Known, Verdicts, request_of
 
-SHORT_HEAD, SHORT_PACKET = 256, 2048  # bytes: what is remembered as a whole
-MOST_PACKETS = 1024
-MOST_PACKET_BYTES = 4 * 1024 * 1024
-PACKET_BYTES = 2048  # that one takes beside what is in it, with what it keeps alive
+SHORT_HEAD = 256  # bytes: what is remembered as a whole
+MOST_SHORT = 1024
+MOST_SHORT_BYTES = 4 * 1024 * 1024
+SHORT_BYTES = 2048  # that one takes, with what it keeps alive
 MOST_ANSWERS = 16  # at once, until it is the next connection's turn
 MOST_BYTES = 64 * 1024  # of answers that are gathered, but for the last
 
-# Where the head ends, what it means, what is said to it, how long that is, and how long the body in it.
-Answered = tuple[int, Known, Remembered, int, int]
+# Where the head ends, what it means, what is said to it, and how long that is.
+Answered = tuple[int, Known, Remembered, int]
 # The rest of an answer; or the next head, judged.
 Left = Outbox | Request | Refusal | None
-
-
-class Packet:
-    """A short answer, head and body, as it leaves at this date."""
-
-    __slots__ = ("asked", "body_bytes", "data", "date", "reply")
-
-    def __init__(self, asked: Known, reply: Remembered, date: bytes, head: bytes, body: bytes) -> None:
-        self.asked = asked
-        self.reply = reply
-        self.date = date
-        self.data = head + body
-        self.body_bytes = len(body)
 
 
 class Express:
@@ -52,10 +40,10 @@ class Express:
         self._verdicts = verdicts
         self._recall = recall
         self._log = log
-        self._packets: Table[bytes, Packet] = Table(MOST_PACKETS, MOST_PACKET_BYTES, _size)
+        self._short: Table[bytes, tuple[Known, Remembered]] = Table(MOST_SHORT, MOST_SHORT_BYTES, _size)
 
     def answer(
-        self, sock: socket.socket, data: bytes, peer: str, date: bytes, wake: Callable[[], None]
+        self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client
     ) -> tuple[int, Left]:
         """Answers what the data begins with, as far as the answers are known. How many bytes of it have been
         dealt with, and what is left: the rest of an answer, if the socket is full; else the next head,
@@ -64,38 +52,24 @@ class Express:
         parts: list[Part] = []
         at = size = 0
         left: Left = None
-        while left is None and at < len(data) and len(answered) < MOST_ANSWERS and size < MOST_BYTES:
+        while at < len(data) and len(answered) < MOST_ANSWERS and size < MOST_BYTES:
             end = data.find(END, at) + len(END)
             if end < len(END) or end - at > MOST_HEAD_BYTES:
                 break  # it is not all there, or for the inbox to judge
             head = data[at:end]
-            packet = self._packet(head, date) if end - at <= SHORT_HEAD else None
-            if packet is not None:
-                self._verdicts.remembered += 1
-                length = len(packet.data)
-                answered.append((end, packet.asked, packet.reply, length, packet.body_bytes))
-                parts.append(packet.data)
-                size += length
-            elif (asked := self._verdicts.recall(head)) is None:
-                if head.startswith(b"\r\n"):
-                    break  # the inbox knows what to do about empty lines
-                left = self._verdicts.judge_anew(head)
-            else:
-                line, meaning, _ = asked
-                reply = self._recall.find(line.method, line.path, b"", meaning.lasting)
-                body = None if reply is None else _body(reply)
-                if reply is None or body is None:
-                    left = request_of(*asked)
-                else:
-                    ready = reply.head.dated(date)
-                    length = len(ready) + len(body)
-                    answered.append((end, asked, reply, length, len(body)))
-                    parts.append(ready)
-                    parts.append(body)
-                    size += length
-                    if end - at <= SHORT_HEAD and length <= SHORT_PACKET and isinstance(body, bytes):
-                        self._packets.learn(head, Packet(asked, reply, date, ready, body))
+            known = self._known(head)
+            if known is None and head.startswith(b"\r\n"):
+                break  # the inbox knows what to do about empty lines
             at = end
+            if known is None:
+                left = self._verdicts.judge_anew(head)
+                break
+            asked, reply = known
+            if reply is None or not (length := _gather(parts, reply, date)):
+                left = request_of(*asked)
+                break
+            answered.append((end, asked, reply, length))
+            size += length
         if answered:
             self._recall.hits += len(answered)
             try:
@@ -106,27 +80,27 @@ class Express:
                 self._lose(peer, answered)
                 raise
             if sent < size or self._log is not None:
-                rest = self._account(peer, answered, sent, date, wake)
+                rest = self._account(peer, answered, sent, date, client)
                 if rest is not None:  # what is behind it is read again
                     return rest
         return at, left
 
-    def _packet(self, head: bytes, date: bytes) -> Packet | None:
-        """What the same head was answered with, if that holds."""
-        packet = self._packets.known.get(head)
-        if packet is None:
+    def _known(self, head: bytes) -> tuple[Known, Remembered | None] | None:
+        """What a head means, and the reply to it, as far as these are known."""
+        short = self._short.known.get(head) if len(head) <= SHORT_HEAD else None
+        if short is not None:
+            if self._recall.holds(short[1]):
+                self._verdicts.remembered += 1
+                return short
+            self._short.forget(head)
+        asked = self._verdicts.recall(head)
+        if asked is None:
             return None
-        reply = packet.reply
-        if not self._recall.holds(reply):
-            self._packets.forget(head)
-            return None
-        if packet.date is not date:
-            body = _body(reply)
-            if not isinstance(body, bytes):
-                return None
-            packet.date = date
-            packet.data = reply.head.dated(date) + body
-        return packet
+        line, meaning, _ = asked
+        reply = self._recall.find(line.method, line.path, b"", meaning.lasting)
+        if reply is not None and len(head) <= SHORT_HEAD:
+            self._short.learn(head, (asked, reply))
+        return asked, reply
 
     def _account(
         self,
@@ -134,48 +108,60 @@ class Express:
         answered: Sequence[Answered],
         sent: int,
         date: bytes,
-        wake: Callable[[], None],
+        client: Client,
     ) -> tuple[int, Outbox] | None:
         """Logs whose answer has left; where the head ends of the first whose has not, or not whole, and the
         rest of that."""
-        for end, asked, reply, length, body_bytes in answered:
+        for end, asked, reply, length in answered:
+            head = reply.head.dated(date)
             if sent < length:
-                return end, _rest(request_of(*asked), reply, reply.head.dated(date), sent, wake)
+                return end, _rest(request_of(*asked), reply, head, sent, client.wake)
             sent -= length
-            self._note(peer, asked, reply, body_bytes)
+            self._note(peer, asked, reply, length - len(head))
         return None
 
     def _lose(self, peer: str, answered: Sequence[Answered]) -> None:
         """Logs that nobody was there to take the answers."""
-        for _, asked, reply, _, _ in answered:
+        for _, asked, reply, _ in answered:
             self._note(peer, asked, reply, 0)
 
     def _note(self, peer: str, asked: Known, reply: Remembered, body_bytes: int) -> None:
         if self._log is not None:
             line, meaning, lines = asked
-            self._log.answered(peer, line.text, meaning.said(lines), reply.answer.status, body_bytes)
+            self._log.answered(peer, line.text, meaning.told(lines), reply.answer.status, body_bytes)
+
+
+def _gather(parts: list[Part], reply: Remembered, date: bytes) -> int:
+    """Adds an answer to what is to leave; how long it is, or 0 if it is not all in memory, or not to leave
+    as fast as it can."""
+    if reply.bandwidth is not None:
+        return 0
+    if whole := reply.whole(date):
+        parts.append(whole)
+        return len(whole)
+    body = _body(reply)
+    if body is None:
+        return 0
+    head = reply.head.dated(date)
+    parts += (head, body)
+    return len(head) + len(body)
 
 
 def _body(reply: Remembered) -> Part | None:
-    """All of it, if it is in memory in one piece, and may leave as fast as it can."""
-    body = reply.answer.body
-    if reply.bandwidth is not None:
-        return None
-    if not body:
-        return b""
-    entry = reply.entry()
+    """What is not kept with its head, if it is in memory in one piece."""
+    entry, body = reply.entry(), reply.answer.body
     if entry is None:
         return None
     if entry.content is not None:
         return entry.content[0] if len(entry.content) == 1 else None
-    whole = body[0]
-    if entry.file is None or not isinstance(whole, FileRange) or whole.length > BLOCK:
+    part = body[0]
+    if entry.file is None or not isinstance(part, FileRange) or part.length > BLOCK:
         return None
-    return entry.disk.reads.at_hand(entry.file, whole.length)
+    return entry.disk.reads.at_hand(entry.file, part.length)
 
 
-def _size(asked: bytes, packet: Packet) -> int:
-    return len(asked) + len(packet.data) + PACKET_BYTES
+def _size(head: bytes, _: object) -> int:
+    return len(head) + SHORT_BYTES
 
 
 def _rest(asked: Request, reply: Remembered, head: bytes, sent: int, wake: Callable[[], None]) -> Outbox:

@@ -11,7 +11,7 @@ in the background as ever.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import ReferenceType, ref
@@ -29,8 +29,9 @@ from server.wire.heads import Request
 from server.wire.table import Table
 
 MOST_REPLIES = 8192
-MOST_TABLE_BYTES = 16 * 1024 * 1024
+MOST_TABLE_BYTES = 32 * 1024 * 1024
 REPLY_BYTES = 2048  # that a reply takes, and what it was asked with
+KEPT_BYTES = 16 * 1024  # of a body that is kept behind its head: to join them each time costs more
 LONGEST_PATH = 512  # bytes: there is no end of those that are longer
 
 Key = tuple[bytes, bytes, bytes, Aspect | None]
@@ -45,6 +46,8 @@ class Basis(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Remembered:
+    """A reply, and what it rests on."""
+
     key: Key
     site: Site
     rules: ReferenceType[Rulebook]
@@ -53,8 +56,27 @@ class Remembered:
     head: Dated
     entry: ReferenceType[Entry]  # whose bytes are sent
     bandwidth: int | None
+    kept_bytes: int  # of the body, if it is kept behind its head
     holds_until: float = -1.0  # if nothing changes
     changes: int = 0  # that there had been when that was found
+    date: bytes = b""  # of `dated`
+    dated: bytes = b""
+
+    def whole(self, date: bytes) -> bytes:
+        """Head and body as they leave at this date; nothing if that is too much to be kept. Ask only while
+        it holds."""
+        if date is not self.date:
+            self.date = date
+            self.dated = self._whole(date)
+        return self.dated
+
+    def _whole(self, date: bytes) -> bytes:
+        if not self.answer.body:
+            return self.head.dated(date)
+        entry = self.entry()
+        if not self.kept_bytes or entry is None or entry.content is None:
+            return b""
+        return self.head.dated(date) + entry.content[0]
 
 
 class Recall:
@@ -113,10 +135,11 @@ class Recall:
             return
         key = (request.method, path, persistence, request.aspect)
         bases = tuple(Basis(ref(entry), found) for entry, found in consulted)
-        remembered = Remembered(
-            key, site, ref(rules), bases, reply.answer, reply.head, ref(reply.entry), reply.bandwidth
+        entry, kept = ref(reply.entry), _kept(reply.answer, reply.entry.content)
+        self._replies.learn(
+            key,
+            Remembered(key, site, ref(rules), bases, reply.answer, reply.head, entry, reply.bandwidth, kept),
         )
-        self._replies.learn(key, remembered)
 
     def _holds_until(self, known: Remembered) -> float | None:
         """None: it never will again; a time that is past: not before the files have been looked at."""
@@ -135,5 +158,12 @@ class Recall:
         return until
 
 
-def _size(key: Key, _: Remembered) -> int:
-    return len(key[1]) + REPLY_BYTES
+def _kept(answer: Answer, content: Sequence[bytes] | None) -> int:
+    """How much of a body is short enough, and in memory in one piece."""
+    if not answer.body or content is None or len(content) != 1:
+        return 0
+    return len(content[0]) if len(content[0]) <= KEPT_BYTES else 0
+
+
+def _size(key: Key, remembered: Remembered) -> int:
+    return len(key[1]) + remembered.kept_bytes + REPLY_BYTES

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from server.observe.access import LOGGED
+from server.observe.access import LOGGED, Told
 from server.wire.aspect import ASPECTS, Aspect, without_query
 from server.wire.heads import MOST_BYTES, MOST_FIELDS, Refusal, Request, accepted, fault_of, verdict
 from server.wire.table import Table
@@ -89,11 +89,12 @@ class Meaning:
     keep_alive: bool
     aspect: Aspect | None
     lasting: Aspect | None  # the same, unless the connection is to end
-    logged: Sequence[tuple[bytes, int]]
+    logged: tuple[int | None, int | None]
 
-    def said(self, lines: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """What the log wants to know."""
-        return {name: Field.of(lines[at]).value for name, at in self.logged}
+    def told(self, lines: Sequence[bytes]) -> Told:
+        """What the log wants to know of a head."""
+        referer, agent = self.logged
+        return b"" if referer is None else lines[referer], b"" if agent is None else lines[agent]
 
 
 # What a head means whose lines are known, and the lines of its fields.
@@ -220,10 +221,10 @@ def _meaning(kinds: Sequence[Kind]) -> Meaning | None:
     host = fields.get(b"host")
     if not host or not _are_plain(fields):
         return None
-    logged = [(name, names.index(name)) for name in LOGGED if name in names]
+    referer, agent = (names.index(name) if name in names else None for name in LOGGED)
     keep_alive = fields.get(b"connection", b"").lower() != b"close"
     aspect = Aspect.of(host, fields)
-    return Meaning(host, keep_alive, aspect, aspect if keep_alive else None, logged)
+    return Meaning(host, keep_alive, aspect, aspect if keep_alive else None, (referer, agent))
 
 
 def _parts(line: bytes) -> tuple[bytes, bytes] | None:

@@ -64,9 +64,10 @@ def test_what_is_remembered_is_plain():
         known.judge(head)
     assert {line.split()[0] for line in known._lines.known} == {b"GET", b"HEAD"}
     assert {line.split()[2] for line in known._lines.known} == {b"HTTP/1.1"}
-    assert all(b"host: a.example" in block.lower() for block in known._blocks.known)
-    told = (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer")
-    assert not any(name in block.lower() for block in known._blocks.known for name in told)
+    assert {meaning.host for meaning in known._meanings.known.values()} == {b"a.example"}
+    told = (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
+    assert known._kinds.known
+    assert not any(line.lower().startswith(name) for line in known._kinds.known for name in told)
 
 
 @pytest.mark.parametrize(
@@ -185,10 +186,10 @@ def test_two_hosts_are_two_hosts_though_each_has_been_seen():
 
 
 def test_there_is_an_end_of_what_is_remembered_of_one_part(monkeypatch):
-    monkeypatch.setattr(verdicts, "LONGEST_HALF", 100)
+    monkeypatch.setattr(verdicts, "LONGEST_LINE", 100)
     known = Verdicts()
     long = b"x" * 101
     for _ in range(3):
         known.judge(b"GET /" + long + b" HTTP/1.1\r\nHost: a\r\nX: " + long + b"\r\n\r\n")
-    for table in (known._lines, known._blocks, known._fields):
+    for table in (known._lines, known._kinds):
         assert not any(len(part) > 100 for part in table.known)

@@ -22,10 +22,11 @@ from tests.wire.test_raw_requests import cases
 
 YESTERDAY = 1_795_000_000  # a tag of what is younger is weak, and then it is not
 FORGETS = {
-    "server.wire.verdicts:MOST_HALVES": 0,
+    "server.wire.verdicts:MOST_LINES": 0,
     "server.wire.verdicts:MOST_FIELD_LINES": 0,
+    "server.wire.verdicts:MOST_MEANINGS": 0,
     "server.wire.recall:MOST_REPLIES": 0,
-    "server.wire.express:MOST_PACKETS": 0,
+    "server.wire.express:MOST_SHORT": 0,
 }
 CONFIG = """
 root = "site"
