@@ -162,6 +162,7 @@ static bool is_the_same(const struct facts *one, const struct facts *other)
 static int64_t do_check(struct job *job)
 {
     struct facts before = job->facts;
+    memset(&job->facts, 0, sizeof job->facts);
     int fd = walk(job, O_PATH);
     if (fd < 0)
         return fd;
@@ -169,7 +170,6 @@ static int64_t do_check(struct job *job)
     close(fd);
     if (known < -1)
         return known + 1;
-    job->facts.siblings = 0;
     if (S_ISREG(job->facts.mode))
         learn_siblings(job);
     return is_the_same(&before, &job->facts);

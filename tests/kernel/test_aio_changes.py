@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from aio import BLOCK, Loaded, Opened, Shrunk
+from aio import BLOCK, Failed, Loaded, Look, Opened, Shrunk
+from aio.disk import CHECKS_TOGETHER
 from loadtest import disks
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench, tile
 
@@ -248,6 +249,60 @@ def test_a_file_above_the_limit_stays_open(root, size, limit):
         assert isinstance(outcome, Opened)
         assert bench.read(outcome.file, 0, size) == tile(3, size)
         outcome.file.release()
+
+
+def test_a_check_that_is_asked_again_tells_what_has_changed_and_no_more(root):
+    path = root / "file"
+    path.write_bytes(b"one")
+    with Bench(root, BACKENDS["aio"]) as bench:
+        answers = []
+        look = Look(endings=(b".gz",))
+        request = bench.disk.check(bench.root, b"file", answers.append, look)
+
+        def answer() -> object:
+            bench.until(lambda: bool(answers))
+            return answers.pop()
+
+        def again() -> object:
+            bench.disk.check_again(request)
+            return answer()
+
+        first = answer()
+        assert first.size == 3
+        assert again() is None
+        path.write_bytes(b"three")
+        assert again().size == 5
+        assert again() is None
+        (root / "file.gz").write_bytes(b"")
+        assert again().siblings == 1
+        assert again() is None
+        os.chmod(path, 0o600)
+        assert again().mode & 0o777 == 0o600
+        path.unlink()
+        assert again() == again() == Failed(errno.ENOENT)
+        path.write_bytes(b"three")
+        assert again().size == 5
+        assert again() is None
+
+
+def test_checks_that_wait_together_are_made_together_and_one_that_fails_its_asker_costs_no_other(root):
+    count = 2 * CHECKS_TOGETHER + 1
+    with Bench(root, BACKENDS["aio"]) as bench:
+        answers = {}
+        for number in range(count):
+            (root / str(number)).write_bytes(b"x" * number)
+
+            def told(facts: object, number: int = number) -> None:
+                answers[number] = facts
+                if number == 3:
+                    raise RuntimeError("a mistake")
+
+            bench.disk.check(bench.root, b"%d" % number, told)
+        bench.service.flush()
+        assert bench.disk.jobs_in_flight == 3
+        bench.until(lambda: len(answers) == count)
+        assert [answers[number].size for number in range(count)] == list(range(count))
+        assert bench.service.counters["fault: RuntimeError"] == 1
 
 
 def test_a_check_tells_the_same_facts_as_an_open(root):

@@ -1,5 +1,6 @@
 """Readers that leave in the middle: in whatever order things happen, nothing is lost and nothing is left."""
 
+import gc
 import os
 import select
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from aio import BLOCK, Disk, Failed, File, Loaded, Look, Opened, Outcome, Service, Stream
+from aio.disk import CHECKS_TOGETHER
 from aio.request import Request
 from loadtest import disks
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench, tile
@@ -239,3 +241,17 @@ def test_a_service_closed_in_the_middle_of_everything_leaves_no_thread_and_no_de
         # One that has been joined is seen there for a moment longer, and glibc's idle ones for a second.
         until(lambda: threads.issuperset(os.listdir("/proc/self/task")), "no thread is left")
         assert os.listdir("/proc/self/fd") == descriptors
+
+
+def test_checks_that_nobody_takes_delivery_of_are_freed_once(root):
+    beneath = os.open(root, os.O_PATH)
+    service = Service(1)
+    disk = Disk(service, "disk", BACKENDS["aio"].means)
+    requests = [disk.check(beneath, b"1", lambda facts: None) for _ in range(10 * CHECKS_TOGETHER)]
+    service.flush()
+    under_way = disk.jobs_in_flight * CHECKS_TOGETHER
+    assert service.close(10.0) == 0
+    assert sum(request.job is not None for request in requests) == under_way > 0
+    os.close(beneath)
+    del requests, service, disk  # the second free would end all of these tests
+    gc.collect()

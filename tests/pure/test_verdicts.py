@@ -175,6 +175,16 @@ def test_known_lines_in_a_new_order_are_not_judged_again():
     assert known.put_together > 50
 
 
+def test_what_is_of_no_account_makes_no_new_meaning():
+    known = Verdicts()
+    for number in range(100):
+        fields = [b"Host: a.example", b"Cookie: a=%d" % number, b"X-%d: b" % number, b"Accept: */*"]
+        for _ in range(6):
+            known.judge(b"\r\n".join((b"GET /%d HTTP/1.1" % number, *fields, b"", b"")))
+    assert len(known._meanings.known) == 1
+    assert known.remembered > 300
+
+
 def test_two_hosts_are_two_hosts_though_each_has_been_seen():
     known = Verdicts()
     hosts = (b"Host: a.example", b"Host: b.example")

@@ -80,6 +80,30 @@ def test_each_answer_has_a_line_in_the_combined_format(root, log):
     )
 
 
+@pytest.mark.parametrize(
+    ("fields", "referer", "agent"),
+    [
+        (["Referer: http://a.example/", "user-agent:  rig/1 "], "http://a.example/", "rig/1"),
+        (["User-Agent: rig/1"], "-", "rig/1"),
+        (["Referer: a", "Cookie: a=b", "Referer: b", "User-Agent: rig/1"], "a, b", "rig/1"),
+        (["Referer:", 'User-Agent: "'], "", "\\x22"),
+        ([], "-", "-"),
+    ],
+)
+def test_what_is_answered_from_memory_is_logged_as_it_was_the_first_time(root, log, fields, referer, agent):
+    times = 8
+    with serving(root, "--log", "combined", stdout=log.writer) as server:
+        for _ in range(times):
+            assert ask(server.port, "/", *fields).status == 200
+        lines = [COMBINED.fullmatch(line) for line in log.lines(times)]
+    found = {
+        (line["line"], line["status"], line["bytes"], line["referer"], line["agent"])
+        for line in lines
+        if line
+    }
+    assert found == {("GET / HTTP/1.1", "200", "5", referer, agent)}
+
+
 def test_nothing_that_a_client_sends_can_forge_a_line(root, log):
     with serving(root, "--log", "combined", stdout=log.writer) as server:
         ask(server.port, '/"x', 'User-Agent: a" "b\\x\x9f')
