@@ -16,7 +16,7 @@ from server.answer.rules import Treatment
 if TYPE_CHECKING:
     from server.files.docroot import Docroot
 
-CHECK_SECONDS = 0.5  # what is in use is looked at so soon again, in the background
+CHECK_SECONDS = 0.7  # what is in use is looked at so soon again, in the background
 RETIRED = -1
 MOST_READY = 64  # answers that are kept ready for one path
 

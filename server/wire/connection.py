@@ -160,10 +160,11 @@ class Connection:
                 self.deadline = min(self.deadline, self._server.loop.now + patience.GONE_SECONDS)
                 self._rest()
             return
-        self._inbox.feed(data)
+        inbox = self._inbox
+        inbox.bytes += data
         if self.idle:
             self._answer_known()
-        if left := self._inbox.bytes:
+        if left := inbox.bytes:
             # Of what came now, so another head begins; but empty lines do not begin one.
             if self.idle and len(left) <= len(data) and left.strip(b"\r\n"):
                 self.deadline = self._server.loop.now + patience.HEAD_SECONDS
@@ -181,7 +182,7 @@ class Connection:
             return
         if not done:
             return
-        inbox.skip(done)
+        inbox.bytes = inbox.bytes[done:]
         self._last = False
         if left is None:
             self.deadline = server.loop.now + patience.KEEP_ALIVE_SECONDS

@@ -53,17 +53,21 @@ class Express:
         at = size = 0
         left: Left = None
         while at < len(data) and len(answered) < MOST_ANSWERS and size < MOST_BYTES:
-            end = data.find(END, at) + len(END)
-            if end < len(END) or end - at > MOST_HEAD_BYTES:
-                break  # it is not all there, or for the inbox to judge
-            head = data[at:end]
-            known = self._known(head)
-            if known is None and head.startswith(b"\r\n"):
-                break  # the inbox knows what to do about empty lines
-            at = end
+            known, end = None, len(data)
+            if not at and SHORT_HEAD < end <= MOST_HEAD_BYTES:
+                known = self._one(data)
             if known is None:
-                left = self._verdicts.judge_anew(head)
-                break
+                end = data.find(END, at) + len(END)
+                if end < len(END) or end - at > MOST_HEAD_BYTES:
+                    break  # it is not all there, or for the inbox to judge
+                head = data[at:end]
+                known = self._known(head)
+                if known is None and head.startswith(b"\r\n"):
+                    break  # the inbox knows what to do about empty lines
+                if known is None:
+                    left, at = self._verdicts.judge_anew(head), end
+                    break
+            at = end
             asked, reply = known
             if reply is None or not (length := _gather(parts, reply, date)):
                 left = request_of(*asked)
@@ -85,6 +89,12 @@ class Express:
                     return rest
         return at, left
 
+    def _one(self, data: bytes) -> tuple[Known, Remembered | None] | None:
+        """As _known(), if it is one head, which is what mostly comes, and not a short one: to look for its
+        end takes as long as to take it apart."""
+        asked = self._verdicts.known(data)
+        return None if asked is None else (asked, self._reply_to(asked))
+
     def _known(self, head: bytes) -> tuple[Known, Remembered | None] | None:
         """What a head means, and the reply to it, as far as these are known."""
         short = self._short.known.get(head) if len(head) <= SHORT_HEAD else None
@@ -96,11 +106,14 @@ class Express:
         asked = self._verdicts.recall(head)
         if asked is None:
             return None
-        line, meaning, _ = asked
-        reply = self._recall.find(line.method, line.path, b"", meaning.lasting)
+        reply = self._reply_to(asked)
         if reply is not None and len(head) <= SHORT_HEAD:
             self._short.learn(head, (asked, reply))
         return asked, reply
+
+    def _reply_to(self, asked: Known) -> Remembered | None:
+        line, meaning, _ = asked
+        return self._recall.find(line.method, line.path, b"", meaning.lasting)
 
     def _account(
         self,

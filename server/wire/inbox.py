@@ -12,19 +12,12 @@ SHOWN_BYTES = 200  # of a request line that is refused, in the log
 
 
 class Inbox:
-    """Feed it what arrives; ask next_head() until there is none."""
+    """Add to `bytes` what arrives; ask next_head() until there is none."""
 
     __slots__ = ("bytes",)
 
     def __init__(self) -> None:
-        self.bytes = b""
-
-    def feed(self, data: bytes) -> None:
-        self.bytes += data
-
-    def skip(self, count: int) -> None:
-        """So many bytes have been dealt with."""
-        self.bytes = self.bytes[count:]
+        self.bytes = b""  # that have not been dealt with
 
     def clear(self) -> None:
         self.bytes = b""

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from server.observe.access import LOGGED, Told
 from server.wire.aspect import ASPECTS, Aspect, without_query
-from server.wire.heads import MOST_BYTES, MOST_FIELDS, Refusal, Request, accepted, fault_of, verdict
+from server.wire.heads import END, MOST_BYTES, MOST_FIELDS, Refusal, Request, accepted, fault_of, verdict
 from server.wire.table import Table
 
 MOST_LINES = 4096  # of requests
@@ -121,14 +121,19 @@ class Verdicts:
 
     def recall(self, head: bytes) -> Known | None:
         """What it means, if its lines are known, or nearly all of them."""
-        line, _, block = head.partition(b"\r\n")
-        lines = block.split(b"\r\n")
-        del lines[-2:]  # what ends it
+        return self.known(head) or self._put_together(head)
+
+    def known(self, data: bytes) -> Known | None:
+        """What it means, if it is one head, and no more, all of which is known. Of several that came
+        together nothing is: no line of a head is empty."""
+        lines = data.split(b"\r\n")
+        line = lines.pop(0)
+        if not lines or lines.pop() or not lines or lines.pop():
+            return None  # it does not end as a head does
         asked = self._lines.known.get(line)
-        kinds = tuple(map(self._kinds.known.get, lines))
-        meaning = self._meanings.known.get(kinds)
+        meaning = self._meanings.known.get(tuple(map(self._kinds.known.get, lines)))
         if asked is None or meaning is None:
-            return self._put_together(line, lines, asked, kinds)
+            return None
         self.remembered += 1
         return asked, meaning, lines
 
@@ -136,7 +141,7 @@ class Verdicts:
         """By h11, all of it."""
         self.judged += 1
         judged = verdict(head)
-        line, *lines = head.split(b"\r\n")[:-2]
+        line, *lines = head[: -len(END)].split(b"\r\n")
         if isinstance(judged, Request) and _is_plain(judged, line):
             fields = list(map(Field.of, lines))
             if _joined(fields) == judged.fields:
@@ -144,9 +149,10 @@ class Verdicts:
                 self._learn_kinds(zip(lines, map(_kind, fields), strict=True))
         return judged
 
-    def _put_together(
-        self, line: bytes, lines: list[bytes], asked: Line | None, kinds: tuple[Kind | None, ...]
-    ) -> Known | None:
+    def _put_together(self, head: bytes) -> Known | None:
+        line, *lines = head[: -len(END)].split(b"\r\n")
+        asked = self._lines.known.get(line)
+        kinds = tuple(map(self._kinds.known.get, lines))
         new = {text: Field.of(text) for text, kind in zip(lines, kinds, strict=True) if kind is None}
         if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or 2 * len(new) > len(lines):
             return None

@@ -20,7 +20,7 @@ def heads_of(*pieces: bytes) -> list[bytes | int]:
     inbox = Inbox()
     out: list[bytes | int] = []
     for piece in pieces:
-        inbox.feed(piece)
+        inbox.bytes += piece
         while (head := inbox.next_head()) is not None:
             judged = head if isinstance(head, Refusal) else verdict(head)
             if isinstance(judged, Refusal):
@@ -107,18 +107,18 @@ def test_a_head_that_is_still_allowed_never_fills_the_inbox_before_it_ends(data)
     inbox = Inbox()
     for byte in one_by_one(data):
         assert not inbox.full
-        inbox.feed(byte)
+        inbox.bytes += byte
     assert inbox.next_head() == data
     assert inbox.empty
 
 
 def test_more_than_a_head_can_be_is_left_in_the_kernel():
     inbox = Inbox()
-    inbox.feed(GOOD * (MOST_BYTES // len(GOOD) + 2))
+    inbox.bytes += GOOD * (MOST_BYTES // len(GOOD) + 2)
     assert inbox.full
     while inbox.next_head() is not None:
         pass
     assert not inbox.full
-    inbox.feed(b"GET")
+    inbox.bytes += b"GET"
     inbox.clear()
     assert inbox.empty
