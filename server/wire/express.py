@@ -93,6 +93,8 @@ class Express:
         """As _known(), if it is one head, which is what mostly comes, and not a short one: to look for its
         end takes as long as to take it apart."""
         asked = self._verdicts.known(data)
+        if asked is None and data.find(END) == len(data) - len(END):
+            asked = self._verdicts.by_lines(data)
         return None if asked is None else (asked, self._reply_to(asked))
 
     def _known(self, head: bytes) -> tuple[Known, Remembered | None] | None:

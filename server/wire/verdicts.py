@@ -121,7 +121,7 @@ class Verdicts:
 
     def recall(self, head: bytes) -> Known | None:
         """What it means, if its lines are known, or nearly all of them."""
-        return self.known(head) or self._put_together(head)
+        return self.known(head) or self.by_lines(head)
 
     def known(self, data: bytes) -> Known | None:
         """What it means, if it is one head, and no more, all of which is known. Of several that came
@@ -149,7 +149,8 @@ class Verdicts:
                 self._learn_kinds(zip(lines, map(_kind, fields), strict=True))
         return judged
 
-    def _put_together(self, head: bytes) -> Known | None:
+    def by_lines(self, head: bytes) -> Known | None:
+        """What a head means that is not known, but made of lines that are, or nearly all of them."""
         line, *lines = head[: -len(END)].split(b"\r\n")
         asked = self._lines.known.get(line)
         kinds = tuple(map(self._kinds.known.get, lines))
