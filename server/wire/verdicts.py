@@ -108,7 +108,7 @@ class Verdicts:
         self._lines: Table[bytes, Line] = Table(MOST_LINES, MOST_TABLE_BYTES, _size)
         self._kinds: Table[bytes, Kind] = Table(MOST_FIELD_LINES, MOST_TABLE_BYTES, _size)
         self._meanings: Table[tuple[Kind | None, ...], Meaning] = Table(
-            MOST_MEANINGS, MOST_TABLE_BYTES, lambda kinds, _: MEANING_BYTES + 8 * len(kinds)
+            MOST_MEANINGS, MOST_TABLE_BYTES, _size_with_kinds
         )
         self.remembered = 0  # heads all of which was known
         self.put_together = 0  # heads of lines that were known, or nearly all
@@ -205,6 +205,12 @@ def request_of(asked: Line, meaning: Meaning, lines: Iterable[bytes]) -> Request
 def _size(line: bytes, _: Line | Kind) -> int:
     """It is kept as it came, and what it means besides, in up to two pieces."""
     return 3 * len(line) + LINE_BYTES
+
+
+def _size_with_kinds(kinds: tuple[Kind | None, ...], _: Meaning) -> int:
+    """It keeps the kinds alive, also those whose lines are forgotten."""
+    counting = [kind.field for kind in kinds if kind is not None and kind.field is not None]
+    return MEANING_BYTES + 8 * len(kinds) + sum(LINE_BYTES + len(field.value) for field in counting)
 
 
 def _kind(field: Field) -> Kind:

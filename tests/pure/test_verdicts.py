@@ -136,6 +136,11 @@ SEPARATELY = [
     b"no colon",
     b"Range: bytes=0-1",
     b'If-None-Match: "a"',
+    b"If-Modified-Since: Wed, 18 Nov 2026 00:00:00 GMT",
+    b"Accept-Encoding: br",
+    b"Sec-Fetch-Dest: document",
+    b"Referer: x",
+    b"User-Agent: y",
     b"Origin: https://c.example",
 ]
 SOME_LINES = st.lists(
@@ -173,6 +178,28 @@ def test_known_lines_in_a_new_order_are_not_judged_again():
         assert known.judge(head) == verdict(head)
     assert known.judged == judged
     assert known.put_together > 50
+
+
+def test_more_or_less_than_one_head_is_not_known():
+    known = Verdicts()
+    head = b"GET / HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\n\r\n"
+    for _ in range(5):
+        known.judge(head)
+    assert known.known(head) is not None
+    others = [head[:end] for end in range(len(head))]
+    others += [head + more for more in (b"\r\n", b"G", head)] + [b"\r\n" + head]
+    assert not any(map(known.known, others))
+
+
+def test_what_is_remembered_of_meanings_has_an_end_of_bytes_too():
+    known = Verdicts()
+    for number in range(600):
+        fields = [b"Accept: text/x-%d-%d-" % (number, line) + b"x" * 450 for line in range(30)]
+        head = b"\r\n".join((b"GET / HTTP/1.1", b"Host: a.example", *fields, b"", b""))
+        for _ in range(5):
+            known.judge(head)
+    alive = {kind for kinds in known._meanings.known for kind in kinds if kind and kind.field}
+    assert 0 < sum(len(kind.field.value) for kind in alive) < verdicts.MOST_TABLE_BYTES
 
 
 def test_what_is_of_no_account_makes_no_new_meaning():

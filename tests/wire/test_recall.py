@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.rig.until import until
 
 TIMES = 4
 LARGE = noise(300_000)
+SLOW = 50_000  # bytes, at 100 KB a second
 CONFIG = """
 [[rule]]
 path = "/guarded/**"
@@ -25,6 +27,10 @@ deny = ["127.0.0.1"]
 [[rule]]
 path = "/cors/**"
 cors = ["https://a.example"]
+
+[[rule]]
+path = "/slow.css"
+bandwidth = "100K"
 
 [[site]]
 hosts = ["other.example"]
@@ -38,6 +44,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     for name in ("index.html", "guarded/a.html", "cors/a.html", "app.js"):
         write(root / name, name.encode())
     write(root / "large.bin", LARGE)
+    write(root / "slow.css", LARGE[:SLOW])
     write(root / "app.js.gz", b"in gzip")
     write(tmp_path / "other/index.html", b"other")
     (tmp_path / "headrace.toml").write_text(CONFIG)
@@ -92,6 +99,26 @@ def test_every_question_gets_the_same_answer_whoever_asked_what_before(server):
         assert backwards[::-1] == expected
     assert server.state()["replies_recalled"] > 0
     assert server.state()["heads_judged"] < TIMES * len(QUESTIONS)
+
+
+def test_what_is_to_be_sent_slowly_is_sent_slowly_from_memory_too(server):
+    def fetched() -> bool:
+        before = server.state()["replies_recalled"]
+        with Client(server.port) as client:
+            began = time.monotonic()
+            assert client.send(get("/slow.css")).head()
+            assert client.rest_of(SLOW) == LARGE[:SLOW]
+            assert time.monotonic() - began > 0.2
+        return server.state()["replies_recalled"] > before
+
+    until(fetched, "that the reply is known", 20.0)
+
+
+def test_what_nobody_wanted_for_a_while_is_looked_at_before_it_is_served_and_not_waited_for(server):
+    for _ in range(3):
+        time.sleep(1.1)  # it is not fresh any more
+        assert asked(server, get("/"))[0][0] == 200
+    assert not server.state()["counters"].get("served unchecked")
 
 
 def test_a_file_that_is_another_one_is_soon_seen(server, tmp_path):

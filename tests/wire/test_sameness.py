@@ -79,6 +79,7 @@ FIELDS = [
     b"Accept-Encoding: gzip, br",
     b"Accept-Encoding: identity;q=0",
     b"Sec-Fetch-Dest: document",
+    b"Cookie: " + b"a=b; " * 60,  # what is longer than a short head is looked up in another way
     b"Origin: https://a.example",
     b"Cookie: a=b",
     b"Connection: close",
