@@ -163,6 +163,7 @@ static int64_t do_check(struct job *job)
 {
     struct facts before = job->facts;
     memset(&job->facts, 0, sizeof job->facts);
+    job->crossing = 0;
     int fd = walk(job, O_PATH);
     if (fd < 0)
         return fd;

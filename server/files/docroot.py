@@ -107,6 +107,8 @@ class Docroot:
         if self.vouch(entry) >= now:
             return entry, True
         self._due.now()  # somebody waits
+        if not entry.check_started:
+            return entry, True  # what nobody may have needs no look at a disk
         if entry.disk in self._stuck:
             self._count_stale(entry)
             return entry, True

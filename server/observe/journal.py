@@ -52,8 +52,9 @@ class Journal:
 
     def close(self, seconds: float) -> None:
         """Writes what is left, if the pipe takes it in time."""
-        self._ending = True
         self.flush()
+        self._ending = True  # only now: else the thread may leave before it has the last lines
+        self._something.set()
         self._thread.join(seconds)
 
     def _write_texts(self) -> None:

@@ -23,7 +23,7 @@ from server.wire.verdicts import Known, Verdicts, request_of
 SHORT_HEAD = 256  # bytes: what is remembered as a whole
 MOST_SHORT = 1024
 MOST_SHORT_BYTES = 4 * 1024 * 1024
-SHORT_BYTES = 2048  # that one takes, with what it keeps alive
+SHORT_BYTES = 2048  # that one takes, with what it keeps alive, beside a body
 MOST_ANSWERS = 16  # at once, until it is the next connection's turn
 MOST_BYTES = 64 * 1024  # of answers that are gathered, but for the last
 
@@ -92,6 +92,8 @@ class Express:
     def _one(self, data: bytes) -> tuple[Known, Remembered | None] | None:
         """As _known(), if it is one head, which is what mostly comes, and not a short one: to look for its
         end takes as long as to take it apart."""
+        if not data.endswith(END):
+            return None
         asked = self._verdicts.known(data)
         if asked is None and data.find(END) == len(data) - len(END):
             asked = self._verdicts.by_lines(data)
@@ -175,8 +177,8 @@ def _body(reply: Remembered) -> Part | None:
     return entry.disk.reads.at_hand(entry.file, part.length)
 
 
-def _size(head: bytes, _: object) -> int:
-    return len(head) + SHORT_BYTES
+def _size(head: bytes, known: tuple[Known, Remembered]) -> int:
+    return len(head) + known[1].kept_bytes + SHORT_BYTES
 
 
 def _rest(asked: Request, reply: Remembered, head: bytes, sent: int, wake: Callable[[], None]) -> Outbox:

@@ -121,6 +121,16 @@ def test_what_nobody_wanted_for_a_while_is_looked_at_before_it_is_served_and_not
     assert not server.state()["counters"].get("served unchecked")
 
 
+def test_what_nobody_may_have_makes_no_disk_look_stuck(tmp_path):
+    write(tmp_path / "index.html", b"page")
+    (tmp_path / "site.toml").write_text("listing = true\n")
+    with serving(tmp_path, "--config", tmp_path / "site.toml") as server:
+        for _ in range(3):
+            assert asked(server, get("/site.toml"))[0][0] == 404
+            time.sleep(1.1)  # it is not fresh any more
+        assert not server.state()["counters"].get("served unchecked")
+
+
 def test_a_file_that_is_another_one_is_soon_seen(server, tmp_path):
     for _ in range(TIMES):
         asked(server, get("/"))
