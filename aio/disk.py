@@ -138,7 +138,8 @@ class Disk:
             elif (lane := self._next_lane()) is not None:
                 self._under_way[lane] += 1
                 waiting = self._queues[lane]
-                together = min(len(waiting), CHECKS_TOGETHER if lane is Lane.CHECK else 1)
+                free = self.job_quota - self.jobs_in_flight  # threads, among which checks are dealt out
+                together = min(-(-len(waiting) // free), CHECKS_TOGETHER) if lane is Lane.CHECK else 1
                 self._start([waiting.popitem(last=False)[0] for _ in range(together)])
             else:
                 return
