@@ -78,7 +78,7 @@ comparison only.
 """
 
 from aio.arena import BLOCK, Arena, Census
-from aio.disk import Disk
+from aio.disk import CHECKS_TOGETHER, Disk
 from aio.file import (
     Facts,
     Failed,
@@ -103,7 +103,8 @@ from aio.service import Service
 from aio.stream import Stream, View
 
 __all__ = [
-    "BLOCK", "Arena", "Census", "Disk", "Facts", "Failed", "File", "Hashed", "Identity", "InLoopDisk",
+    "BLOCK", "CHECKS_TOGETHER", "Arena", "Census", "Disk", "Facts", "Failed", "File", "Hashed", "Identity",
+    "InLoopDisk",
     "Links", "Listed", "Loaded", "Look", "Means", "Opened", "Outcome", "Parcel", "Record",
     "Records", "Request", "Service", "Shrunk", "Stream", "View", "Way",
 ]  # fmt: skip

@@ -174,7 +174,7 @@ class Disk:
         self._hand_over(jobs[0], lambda: self.deliver(requests, jobs))
 
     def _hand_over(self, job: Job, done: Callable[[], None]) -> None:
-        def finished(*_: int) -> None:
+        def finished(_: int) -> None:
             self.jobs_in_flight -= 1
             done()
 

@@ -180,7 +180,7 @@ class Reads:
     def _submit(self, fetch: Fetch) -> None:
         slots = fetch.slots
         tag = self._service.read_tag(slots[0])
-        self._service.expect(tag, lambda result, _: self._fetched(fetch, result))
+        self._service.expect(tag, lambda result: self._fetched(fetch, result))
         four = (*slots, 0, 0, 0)[:RUN]
         refused = lib.group_read(self._group, fetch.way, tag, fetch.file.fd, fetch.start, fetch.size, *four)
         assert refused == 0, "the quota is below what the group holds"

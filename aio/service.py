@@ -66,7 +66,7 @@ class Service:
         self._devices: list[Device] = []
         self._stalled: OrderedDict[BlockStream, float] = OrderedDict()  # since when, in that order
         self.taken_back = 0
-        self._waiting: dict[int, Callable[[int, int], None]] = {}
+        self._waiting: dict[int, Callable[[int], None]] = {}
         self._jobs = 0
         self.will_use(0)
         self._out = ffi.new(f"struct completion[{REAP_AT_ONCE}]")
@@ -89,8 +89,8 @@ class Service:
         self._devices.append(device)
         return group
 
-    def expect(self, tag: int, done: Callable[[int, int], None]) -> None:
-        """`done(result, job)` is called when the request with this tag is finished."""
+    def expect(self, tag: int, done: Callable[[int], None]) -> None:
+        """`done(result)` is called when the request with this tag is finished."""
         assert tag not in self._waiting, "a tag names one request"
         self._waiting[tag] = done
 
@@ -162,8 +162,8 @@ class Service:
         pop = self._waiting.pop
         while True:
             n = lib.service_reap(self._service, self._out, REAP_AT_ONCE)
-            for tag, result, job in COMPLETION.iter_unpack(self._view[: n * COMPLETION.size]):
-                self.tell(pop(tag), result, job)
+            for tag, result, _ in COMPLETION.iter_unpack(self._view[: n * COMPLETION.size]):
+                self.tell(pop(tag), result)
             if n < REAP_AT_ONCE:
                 return
 

@@ -327,6 +327,8 @@ class Docroot:
 
     def _retire(self, entry: Entry) -> None:
         entry.version = RETIRED
+        if entry.check is not None and not entry.waiters:
+            entry.check.cancel()  # or a dead disk would keep it, and what it holds
         entry.check = None
         self._changes.note()
         if entry.content is not None:

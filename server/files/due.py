@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from aio import CHECKS_TOGETHER
 from server.files.entry import Entry
 from server.loop import Loop
-
-CHECKS_TOGETHER = 16  # to wake a thread and to be told costs more than to look
 
 
 class Due:

@@ -48,7 +48,7 @@ def heads() -> list[bytes]:
     return [line + b"\r\n" + block for line, block in product(LINES, BLOCKS)]
 
 
-def test_each_half_met_with_every_other_gives_the_verdict_of_h11():
+def test_each_line_above_every_block_gives_the_verdict_of_h11():
     known = Verdicts()
     expected = {head: verdict(head) for head in heads()}
     for _ in range(3):  # glimpsed, learnt, remembered
@@ -108,7 +108,7 @@ BLOCK = st.one_of(
 
 
 @given(st.lists(LINE, min_size=1, max_size=4), st.lists(BLOCK, min_size=1, max_size=4), st.data())
-def test_halves_recombined_at_random_give_the_verdict_of_h11(lines, blocks, data):
+def test_lines_and_blocks_recombined_at_random_give_the_verdict_of_h11(lines, blocks, data):
     known = Verdicts()
     picks = st.tuples(st.sampled_from(lines), st.sampled_from(blocks))
     for line, block in data.draw(st.lists(picks, max_size=20)):

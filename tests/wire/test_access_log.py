@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 from contextlib import suppress
 
 import pytest
@@ -123,6 +124,17 @@ def test_a_broken_off_answer_is_logged_with_what_left(root, log):
     match = COMBINED.fullmatch(line)
     assert match
     assert 0 < int(match["bytes"]) < LARGE
+
+
+@pytest.mark.parametrize("answers", [1, 100, 300])
+def test_the_last_lines_are_there_when_the_server_has_ended(root, log, answers):
+    with serving(root, "--log", "combined", stdout=log.writer) as server, Client(server.port) as client:
+        client.send(get("/") * answers)
+        for _ in range(answers):
+            assert client.response().status == 200
+        server.signal(signal.SIGTERM)
+        assert server.ended() == 0
+        assert len(log.lines(answers)) == answers
 
 
 def test_json_lines_say_the_same(root, log):

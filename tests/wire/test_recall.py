@@ -114,20 +114,15 @@ def test_what_is_to_be_sent_slowly_is_sent_slowly_from_memory_too(server):
     until(fetched, "that the reply is known", 20.0)
 
 
-def test_what_nobody_wanted_for_a_while_is_looked_at_before_it_is_served_and_not_waited_for(server):
-    for _ in range(3):
-        time.sleep(1.1)  # it is not fresh any more
-        assert asked(server, get("/"))[0][0] == 200
-    assert not server.state()["counters"].get("served unchecked")
-
-
-def test_what_nobody_may_have_makes_no_disk_look_stuck(tmp_path):
+@pytest.mark.parametrize(("path", "status"), [("/", 200), ("/site.toml", 404), ("/nothing", 404)])
+def test_what_is_not_fresh_is_looked_at_at_once_and_no_disk_looks_stuck(tmp_path, path, status):
+    """The second is what nobody may have, whatever there is, and needs no look."""
     write(tmp_path / "index.html", b"page")
     (tmp_path / "site.toml").write_text("listing = true\n")
-    with serving(tmp_path, "--config", tmp_path / "site.toml") as server:
-        for _ in range(3):
-            assert asked(server, get("/site.toml"))[0][0] == 404
-            time.sleep(1.1)  # it is not fresh any more
+    never_fresh = {"server.files.docroot:FRESH_SECONDS": -1.0, "server.files.docroot:CHECK_SECONDS": 0.0}
+    with serving(tmp_path, "--config", tmp_path / "site.toml", rig={"constants": never_fresh}) as server:
+        for _ in range(20):
+            assert asked(server, get(path))[0][0] == status
         assert not server.state()["counters"].get("served unchecked")
 
 
