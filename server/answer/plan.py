@@ -32,6 +32,10 @@ class Answer(NamedTuple):
     headers: Headers
     body: tuple[bytes | FileRange, ...]
 
+    @property
+    def body_bytes(self) -> int:
+        return sum(part.length if isinstance(part, FileRange) else len(part) for part in self.body)
+
 
 def answer(
     method: bytes,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Iterable
 
 MOST_LINES = 10_000  # handed over and not yet written
 LINES_TOGETHER = 128  # in one write(2): more would not stay in the core's own memory
@@ -19,7 +20,8 @@ class Journal:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._gathered: list[str] = []
+        self._gathered: list[bytes] = []  # pieces of lines
+        self._lines = 0  # that they make
         self._texts: deque[tuple[int, bytes]] = deque()  # with how many lines there are in each
         self._handed_over = 0  # lines; this thread's own count
         self._written = 0  # lines; the other thread's
@@ -29,25 +31,27 @@ class Journal:
         self._thread = threading.Thread(target=self._write_texts, name="journal", daemon=True)
         self._thread.start()
 
-    def add(self, line: str) -> None:
+    def add(self, pieces: Iterable[bytes]) -> None:
         """A line, with what ends it, to be written at the next flush()."""
-        self._gathered.append(line)
-        if len(self._gathered) >= LINES_TOGETHER:
+        self._gathered += pieces
+        self._lines += 1
+        if self._lines >= LINES_TOGETHER:
             self.flush()
 
     def flush(self) -> None:
         """Has the thread write what is there."""
-        lines, self._gathered = self._gathered, []
-        if self._handed_over - self._written + len(lines) > MOST_LINES:
-            self.dropped += len(lines)
+        pieces, self._gathered = self._gathered, []
+        lines, self._lines = self._lines, 0
+        if self._handed_over - self._written + lines > MOST_LINES:
+            self.dropped += lines
         elif lines:
-            self._handed_over += len(lines)
-            self._texts.append((len(lines), "".join(lines).encode(errors="backslashreplace")))
+            self._handed_over += lines
+            self._texts.append((lines, b"".join(pieces)))
         self._something.set()
 
     def notice(self, text: str) -> None:
         """A line in the server's own name, soon."""
-        self.add(f"headrace: {text}\n")
+        self.add((f"headrace: {text}\n".encode(errors="backslashreplace"),))
         self.flush()
 
     def close(self, seconds: float) -> None:

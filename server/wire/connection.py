@@ -18,7 +18,7 @@ from aio import Shrunk, View
 from server.answer.plan import Answer, page
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
-from server.observe.access import told_by
+from server.observe.access import Said, told_by
 from server.wire import patience
 from server.wire.exchange import Exchange, Reply, asks_for_another, unreadable, without_file
 from server.wire.head import Head
@@ -362,7 +362,8 @@ class Connection:
     def _log(self, outbox: Outbox) -> None:
         if (log := self._server.access_log) is not None:
             asked = outbox.asked
-            log.answered(self._peer, asked.line, told_by(asked.fields), outbox.status, outbox.body_bytes)
+            said = Said.of(outbox.status, outbox.body_bytes)
+            log.answered(self._peer, asked.line, told_by(asked.fields), said)
 
     def _finish(self) -> None:
         """The answer has left."""

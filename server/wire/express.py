@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from aio import BLOCK
 from server.answer.ranges import FileRange
 from server.files.entry import Client
-from server.observe.access import AccessLog
+from server.observe.access import AccessLog, Said
 from server.wire.heads import END, Refusal, Request
 from server.wire.heads import MOST_BYTES as MOST_HEAD_BYTES
 from server.wire.outbox import Outbox, Part, packed, transmit
@@ -130,22 +130,21 @@ class Express:
         """Logs whose answer has left; where the head ends of the first whose has not, or not whole, and the
         rest of that."""
         for end, asked, reply, length in answered:
-            head = reply.head.dated(date)
             if sent < length:
-                return end, _rest(request_of(*asked), reply, head, sent, client.wake)
+                return end, _rest(request_of(*asked), reply, reply.head.dated(date), sent, client.wake)
             sent -= length
-            self._note(peer, asked, reply, length - len(head))
+            self._note(peer, asked, reply.said)
         return None
 
     def _lose(self, peer: str, answered: Sequence[Answered]) -> None:
         """Logs that nobody was there to take the answers."""
         for _, asked, reply, _ in answered:
-            self._note(peer, asked, reply, 0)
+            self._note(peer, asked, Said.of(reply.answer.status, 0))
 
-    def _note(self, peer: str, asked: Known, reply: Remembered, body_bytes: int) -> None:
+    def _note(self, peer: str, asked: Known, said: Said) -> None:
         if self._log is not None:
             line, meaning, lines = asked
-            self._log.answered(peer, line.text, meaning.told(lines), reply.answer.status, body_bytes)
+            self._log.answered(peer, line.text, meaning.told(lines), said)
 
 
 def _gather(parts: list[Part], reply: Remembered, date: bytes) -> int:

@@ -23,6 +23,7 @@ from server.files.changes import Changes
 from server.files.entry import Dated, Entry
 from server.files.site import Site
 from server.loop import Loop
+from server.observe.access import Said
 from server.wire.aspect import Aspect, without_query
 from server.wire.exchange import Reply
 from server.wire.heads import Request
@@ -57,6 +58,7 @@ class Remembered:
     entry: ReferenceType[Entry]  # whose bytes are sent
     bandwidth: int | None
     kept_bytes: int  # of the body, if it is kept behind its head
+    said: Said  # for the log, when it has left
     holds_until: float = -1.0  # if nothing changes
     changes: int = 0  # that there had been when that was found
     date: bytes = b""  # of `dated`
@@ -135,10 +137,12 @@ class Recall:
             return
         key = (request.method, path, persistence, request.aspect)
         bases = tuple(Basis(ref(entry), found) for entry, found in consulted)
-        entry, kept = ref(reply.entry), _kept(reply.answer, reply.entry.content)
+        decided, entry = reply.answer, ref(reply.entry)
+        kept = _kept(decided, reply.entry.content)
+        said = Said.of(decided.status, decided.body_bytes)
         self._replies.learn(
             key,
-            Remembered(key, site, ref(rules), bases, reply.answer, reply.head, entry, reply.bandwidth, kept),
+            Remembered(key, site, ref(rules), bases, decided, reply.head, entry, reply.bandwidth, kept, said),
         )
 
     def _holds_until(self, known: Remembered) -> float | None:
