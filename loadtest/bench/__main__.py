@@ -1,7 +1,7 @@
 """The command: which workloads, which servers, how often; and what is missing for them.
 
 python -m loadtest.bench [WORKLOAD ...] [--quick] [--flame] [--rounds N] [--seconds N]
-                         [--servers NAME ...] [--once NAME ...]
+                         [--servers NAME ...] [--once NAME ...] [--congestion NAME]
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
     options = COMMAND.parse(parser)
     options.seconds = options.seconds or (2 if options.quick else 4)
     options.servers = options.servers or (QUICK_SERVERS if options.quick else SERVERS)
-    COMMAND.run(missing(flame=options.flame), lambda: _run(options), "finished workloads are kept")
+    COMMAND.run(options, missing(flame=options.flame), _run, "finished workloads are kept")
 
 
 def missing(*, flame: bool = False) -> str | None:

@@ -1,7 +1,7 @@
 """The command: which scenarios, which servers, how often; and what is missing for them.
 
 python -m loadtest.lab [SCENARIO ...] [--quick] [--flame] [--rounds N]
-                       [--servers NAME ...] [--once NAME ...]
+                       [--servers NAME ...] [--once NAME ...] [--congestion NAME]
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ HEAD = (
 def main() -> None:
     options = COMMAND.parse(COMMAND.parser())
     COMMAND.run(
+        options,
         missing(flame=options.flame),
-        lambda: _run(options),
+        _run,
         "everything is cleared away, finished scenarios are kept",
     )
 

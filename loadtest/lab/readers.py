@@ -9,14 +9,12 @@ Rule 3: what the process takes of its core is counted, for it shares that with w
 
 from __future__ import annotations
 
-import resource
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from ctypes import Array, c_uint64
 from multiprocessing.sharedctypes import RawArray
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -27,8 +25,6 @@ BYTES_PER_SECOND = 1000
 TURN_SECONDS = 4.0  # from one portion of a reader to his next
 STEPS_PER_SECOND = 50
 RECEIVE_BUFFER = 8192  # asked of the kernel, which takes twice that, for its own book-keeping too
-TCP_MEM = Path("/proc/sys/net/ipv4/tcp_mem")  # pages: low, pressure, high
-LIFT = 2  # times as much: a server that bounds nothing takes all of it
 
 
 class SlowReaders:
@@ -68,25 +64,6 @@ class SlowReaders:
     @property
     def cpu_seconds(self) -> float:
         return float(self._counted[2]) / 1e9
-
-
-@contextmanager
-def more_tcp_memory() -> Iterator[None]:
-    """The kernel's bound for the memory of all TCP sockets is out of the way, and then as it was.
-
-    Beyond its second figure the kernel gives every socket less, however fast its reader is.
-    """
-    before = TCP_MEM.read_text()
-    TCP_MEM.write_text(" ".join(str(LIFT * int(pages)) for pages in before.split()))
-    try:
-        yield
-    finally:
-        TCP_MEM.write_text(before)
-
-
-def tcp_pressure_mib() -> float:
-    """From which memory of all TCP sockets on the kernel gives each of them less."""
-    return int(TCP_MEM.read_text().split()[1]) * resource.getpagesize() / (1 << 20)
 
 
 def _read_slowly(port: int, targets: Sequence[str], count: int, counted: Array[c_uint64]) -> None:

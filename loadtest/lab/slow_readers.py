@@ -14,15 +14,9 @@ from loadtest.command import DESCRIPTORS, Site
 from loadtest.judge import LOAD_CORE
 from loadtest.lab import ground
 from loadtest.lab.clients import Order, fetch
-from loadtest.lab.readers import (
-    BYTES_PER_SECOND,
-    LIFT,
-    TURN_SECONDS,
-    SlowReaders,
-    more_tcp_memory,
-    tcp_pressure_mib,
-)
+from loadtest.lab.readers import BYTES_PER_SECOND, TURN_SECONDS, SlowReaders
 from loadtest.lab.scenario import Pace, Scenario
+from loadtest.measuring import tcp
 from loadtest.measuring.bench import Bench, Meter, Turn, core_idle_seconds
 from loadtest.measuring.findings import Cell, Column, Findings, Plot, Target, at_least, at_most, middle, ratio
 from loadtest.measuring.flames import recorded
@@ -35,6 +29,7 @@ OWN_MIB = 128  # Headrace's --memory
 # Besides: the interpreter, and in the kernel for each reader the 64 KiB that a socket may hold unsent, and
 # what one call adds when that is nearly reached, his own side included.
 BASE_MIB, PER_READER_KIB = 64, 128
+LIFT = 2  # times as much memory for TCP: a server that bounds nothing takes all of it
 NOTES = (
     f"Each slow reader takes {BYTES_PER_SECOND} bytes a second, {TURN_SECONDS:g} times as many every "
     f"{TURN_SECONDS:g} s, of one of {SLOW_FILES} files of {SLOW_BYTES / 1e6:g} MB; the fast one fetches "
@@ -43,6 +38,10 @@ NOTES = (
     f"{PER_READER_KIB} KiB for each reader.",
     "The kernel's limit is the second figure of `net.ipv4.tcp_mem`: from there on it gives every socket "
     f"less, the fast client's too. With more TCP memory that is {LIFT} times as high as it was.",
+    f"With {tcp.USUAL} new connections have that for congestion control, which is what Linux takes unless it "
+    "is told otherwise; else they have what this machine has been told. BBR lets bytes go by a timer, on "
+    "loopback too, as soon as it believes to know how fast the path is: the fast client's are kept back by "
+    "it, and each time that the timer is set costs the server's core.",
 )
 
 
@@ -51,13 +50,17 @@ class Readers:
     count: int
     seconds: float  # of each of the fast client's turns
     bounded: bool = True  # by the kernel's limit to the memory of all TCP sockets
+    congestion: str | None = None  # control; None: what the machine has
 
     def __str__(self) -> str:
-        return f"{self.count:,} slow readers{'' if self.bounded else ', more TCP memory'}"
+        more = "" if self.bounded else ", more TCP memory"
+        return f"{self.count:,} slow readers{more}{f', {self.congestion}' if self.congestion else ''}"
 
 
 def run(bench: Bench) -> Findings:
     crowds = [Readers(1000, 1.0)] if bench.quick else [Readers(10_000, 8.0), Readers(10_000, 8.0, False)]
+    if not bench.quick and tcp.congestion_control() != tcp.USUAL:
+        crowds.append(Readers(10_000, 8.0, congestion=tcp.USUAL))
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     slow, fast = [SLOW_BYTES] * SLOW_FILES, [FAST_BYTES] * FAST_FILES
     targets: dict[str, list[str]] = {}
@@ -97,8 +100,9 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
     site = Site(disk.path, memory=f"{OWN_MIB}M")
     with ExitStack() as stack:
         if not readers.bounded:
-            stack.enter_context(more_tcp_memory())
-        pressure = tcp_pressure_mib()
+            stack.enter_context(tcp.more_memory(LIFT))
+        stack.enter_context(tcp.congestion(readers.congestion))
+        pressure = tcp.pressure_mib()
         server = stack.enter_context(servers.start(turn.server, site))
         fetch(Order([server.port], targets["fast"] * 3, 1, most_seconds=10))
         order = Order([server.port], targets["fast"], 1, repeat=True, most_seconds=readers.seconds)
@@ -160,9 +164,10 @@ SCENARIO = Scenario(
     "slow-readers",
     "Slow readers",
     "10,000 clients (1,000 in the quick form) who take 1 kB a second of a file of 1.1 MB each, with small "
-    "receive buffers, and one fast client; as the kernel is, and with more memory for TCP.",
+    "receive buffers, and one fast client; as the kernel is, with more memory for TCP, and with the "
+    "congestion control that Linux takes by default.",
     run,
     flames=True,
-    full=Pace(set_up=3, turn=58),
+    full=Pace(set_up=3, turn=87),
     quick=Pace(set_up=2, turn=4),
 )

@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.measuring import tcp
+
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 ROUNDS = 3
 INTERRUPTED = 130  # as a shell says it of SIGINT
@@ -37,6 +39,11 @@ class CommandLine:
             ("--once", "servers that take part in the first round only: those that no target is close to"),
         ):
             parser.add_argument(option, nargs="+", choices=self.servers, metavar="NAME", help=meaning)
+        parser.add_argument(
+            "--congestion",
+            choices=tcp.available(),
+            help="control for TCP, as long as this takes (root); else what the machine has",
+        )
         parser.add_argument("--flame", action="store_true", help="a round more, for flame graphs of Headrace")
         parser.add_argument(
             "--results",
@@ -50,6 +57,8 @@ class CommandLine:
         known = ", ".join(self.subjects)
         if unknown := sorted(set(options.subjects) - set(self.subjects)):
             parser.error(f"no such {self.subject}: {', '.join(unknown)}; there are {known}")
+        if options.congestion and not tcp.may_set():
+            parser.error("--congestion: only root may change that")
         options.subjects = options.subjects or self.subjects
         options.rounds = options.rounds or (1 if options.quick else ROUNDS)
         options.once = options.once or ()
@@ -68,12 +77,19 @@ class CommandLine:
     def leave_out(self, reason: str) -> None:
         print(f"{self.name}: left out: {reason}", file=sys.stderr)
 
-    def run(self, missing: str | None, run: Callable[[], object], if_interrupted: str) -> None:
+    def run(
+        self,
+        options: argparse.Namespace,
+        missing: str | None,
+        run: Callable[[argparse.Namespace], object],
+        if_interrupted: str,
+    ) -> None:
         """Runs, or says why not."""
         if missing:
             sys.exit(f"{self.name}: {missing}")
         try:
-            run()
+            with tcp.congestion(options.congestion):
+                run(options)
         except KeyboardInterrupt:
             print(f"{self.name}: interrupted; {if_interrupted}", file=sys.stderr)
             sys.exit(INTERRUPTED)

@@ -44,9 +44,11 @@ def _circumstances(facts: Mapping[str, object]) -> str:
     stolen = facts.get("stolen_percent")
     host = f", {stolen} % of the cores' time taken by the host" if stolen is not None else ""
     quick = ", in the quick form" if facts["quick"] else ""
+    control = facts.get("congestion_control")
+    kernel = f"Linux {facts['kernel']}{f' with {control}' if control else ''}"
     return (
         f"{facts['date']}, {facts['rounds']} round(s){others}{quick}, {facts['seconds']} s; "
-        f"Linux {facts['kernel']}, {facts['cpu']}, Python {facts['python']}; {', '.join(versions)}; "
+        f"{kernel}, {facts['cpu']}, Python {facts['python']}; {', '.join(versions)}; "
         f"load average at the start {facts['load_average_at_start']}{host}."
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest import peers
+from loadtest.measuring import tcp
 from loadtest.measuring.findings import Findings
 
 # Where a disk was mounted, or a site lay, says nothing to a reader, and is of this machine.
@@ -36,6 +37,7 @@ def facts(names: Sequence[str], rounds: int, once: Collection[str], *, quick: bo
         "kernel": platform.release().partition("-")[0],
         "cpu": f"{len(models)} x {models[0] if models else platform.machine()}",
         "python": platform.python_version(),
+        "congestion_control": tcp.congestion_control(),
         "versions": list(dict.fromkeys(map(peers.version, names))),
         "rounds": rounds,
         "once": [name for name in names if name in once and rounds > 1],

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,7 +20,7 @@ from loadtest import disks, memory
 from loadtest.lab import __main__ as lab
 from loadtest.lab import readers
 from loadtest.lab.plan import NAMES, duration, plan
-from loadtest.measuring import flames, footprint, stacks
+from loadtest.measuring import flames, footprint, stacks, tcp
 from loadtest.measuring.bench import Bench, Turn, progress
 from loadtest.measuring.findings import (
     Cell,
@@ -277,10 +277,22 @@ def test_slow_readers_take_their_bytes_and_no_more(monkeypatch: pytest.MonkeyPat
 def test_the_limit_of_tcp_memory_is_put_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     limit = tmp_path / "tcp_mem"
     limit.write_text("100\t200\t300\n")
-    monkeypatch.setattr(readers, "TCP_MEM", limit)
-    with readers.more_tcp_memory():
+    monkeypatch.setattr(tcp, "MEMORY", limit)
+    with tcp.more_memory(2):
         assert limit.read_text() == "200 400 600"
     assert limit.read_text() == "100\t200\t300\n"
+
+
+def test_congestion_control_is_put_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    control = tmp_path / "tcp_congestion_control"
+    control.write_text("bbr\n")
+    monkeypatch.setattr(tcp, "CONGESTION", control)
+    with suppress(KeyboardInterrupt), tcp.congestion("cubic"):
+        assert tcp.congestion_control() == "cubic"
+        raise KeyboardInterrupt
+    assert tcp.congestion_control() == "bbr"
+    with tcp.congestion(None):
+        assert tcp.congestion_control() == "bbr"
 
 
 def command(scenario: str, directory: Path) -> list[str]:
