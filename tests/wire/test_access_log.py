@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,6 +19,7 @@ COMBINED = re.compile(
     r'"(?P<line>[^"]*)" (?P<status>\d{3}) (?P<bytes>\d+) "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"'
 )  # fmt: skip
 LARGE = 3_000_000
+ENOUGH_ANSWERS = 1000  # for a second to pass, when each line is waited for
 
 
 @pytest.fixture
@@ -103,6 +105,22 @@ def test_what_is_answered_from_memory_is_logged_as_it_was_the_first_time(root, l
         if line
     }
     assert found == {("GET / HTTP/1.1", "200", "5", referer, agent)}
+
+
+def test_a_line_has_the_time_of_its_answer(root, log):
+    """Also when all else in it is as it was."""
+    with serving(root, "--log", "combined", stdout=log.writer) as server:
+        said: list[datetime] = []
+        for count in range(1, ENOUGH_ANSWERS):
+            before = datetime.now(UTC)
+            ask(server.port, "/")
+            line = log.lines(count)[-1]
+            after = datetime.now(UTC)
+            said.append(datetime.strptime(line.split("[")[1].split("]")[0], "%d/%b/%Y:%H:%M:%S %z"))
+            assert before.replace(microsecond=0) <= said[-1] <= after
+            if said[-1] != said[0]:
+                break
+        assert said[-1] != said[0]
 
 
 def test_nothing_that_a_client_sends_can_forge_a_line(root, log):
