@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Protocol
 
 SMALL = 64 * 1024  # bytes: a file up to this size is kept whole
-OVERHEAD = 1024  # bytes that an entry costs beside its content, about
+OVERHEAD = 2560  # bytes that an entry takes beside its content, and the look at it that is kept
 
 
 class Holder(Protocol):
