@@ -162,7 +162,7 @@ class Connection:
             return
         inbox = self._inbox
         inbox.bytes += data
-        if self.idle:
+        if self._outbox is None and self._exchange is None:  # it is idle
             self._answer_known()
         if left := inbox.bytes:
             # Of what came now, so another head begins; but empty lines do not begin one.
