@@ -7,7 +7,7 @@ same answer is answered here, and the first that is not ends it.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aio import BLOCK
 from server.answer.ranges import FileRange
@@ -48,16 +48,25 @@ class Express:
         """Answers what the data begins with, as far as the answers are known. How many bytes of it have been
         dealt with, and what is left: the rest of an answer, if the socket is full; else the next head,
         judged, if that is all there. Raises OSError."""
+        short = self._short.known.get(data) if self._log is None else None
+        if short is None or not self._recall.holds(short[1]) or not (whole := short[1].whole(date)):
+            return self._answer_several(sock, data, peer, date, client)
+        # One short head, and no more, is what mostly comes of those: nothing is made ready for several.
+        self._verdicts.remembered += 1
+        self._recall.hits += 1
+        try:
+            sent = sock.send(whole)
+        except BlockingIOError:
+            sent = 0
+        return len(data), None if sent == len(whole) else _rest(*short, date, sent, client)
+
+    def _answer_several(
+        self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client
+    ) -> tuple[int, Left]:
         answered: list[Answered] = []
         parts: list[Part] = []
         at = size = 0
         left: Left = None
-        short = self._short.known.get(data)  # one short head, and no more, is what mostly comes of those
-        if short is not None and self._recall.holds(short[1]) and (whole := short[1].whole(date)):
-            at, size = len(data), len(whole)
-            parts.append(whole)
-            answered.append((at, *short, size))
-            self._verdicts.remembered += 1
         while at < len(data) and len(answered) < MOST_ANSWERS and size < MOST_BYTES:
             known, end = None, len(data)
             if not at and SHORT_HEAD < end <= MOST_HEAD_BYTES:
@@ -137,7 +146,7 @@ class Express:
         rest of that."""
         for end, asked, reply, length in answered:
             if sent < length:
-                return end, _rest(request_of(*asked), reply, reply.head.dated(date), sent, client.wake)
+                return end, _rest(asked, reply, date, sent, client)
             sent -= length
             self._note(peer, asked, reply.said)
         return None
@@ -186,9 +195,9 @@ def _size(head: bytes, known: tuple[Known, Remembered]) -> int:
     return len(head) + known[1].kept_bytes + SHORT_BYTES
 
 
-def _rest(asked: Request, reply: Remembered, head: bytes, sent: int, wake: Callable[[], None]) -> Outbox:
+def _rest(asked: Known, reply: Remembered, date: bytes, sent: int, client: Client) -> Outbox:
     """What is left of an answer of which so many bytes have left."""
-    outbox = packed(asked, reply.answer, head, reply.entry(), wake)
+    outbox = packed(request_of(*asked), reply.answer, reply.head.dated(date), reply.entry(), client.wake)
     outbox.sendable()  # what comes from a file is held from now on
     outbox.sent(sent)
     return outbox
