@@ -14,6 +14,9 @@ import pytest
 from loadtest import peers
 from loadtest.bench import __main__ as bench
 from loadtest.bench.scenarios import NAMES
+from loadtest.bench.without import MEASURES
+from tests.rig.client import Client
+from tests.rig.server import serving
 
 PATIENCE_SECONDS = 120  # for what takes twenty on a machine that is idle
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -123,3 +126,14 @@ def run(*options: str, rig: str = "") -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE_SECONDS,
         check=False,
     )
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_without_one_measure_the_answers_are_the_same(tmp_path: Path, measure: str) -> None:
+    page = b"content" * 100
+    (tmp_path / "page.html").write_bytes(page)
+    command = (sys.executable, "-m", "loadtest.bench.without", measure)
+    with serving(tmp_path, command=command) as server, Client(server.port) as client:
+        for agent in ("short", "short", "short", "long" * 100, "long" * 100, "long" * 100):
+            answer = client.ask("/page.html", f"User-Agent: {agent}")
+            assert (answer.status, answer.body) == (200, page)
