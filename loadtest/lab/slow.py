@@ -253,8 +253,8 @@ def _targets(cells: Sequence[Cell], loads: Sequence[Load]) -> Iterator[Target]:
             continue
         case, idle = str(load), str(Load(load.limits, 0))
         p99, alone = (middle(cells, "headrace", one, "p99") for one in (case, idle))
-        slowest = max(2 * alone, NOISE_MS) if alone is not None else None
-        yield at_most(f"{case}: page p99 in ms, at most max(2x idle, 2 ms) = {slowest or 0:.2f}", p99, slowest)
+        wait = max(2 * alone, NOISE_MS) if alone is not None else None
+        yield at_most(f"{case}: page p99 in ms, at most max(2x idle, 2 ms) = {wait or 0:.2f}", p99, wait)
         rate = middle(cells, "headrace", case, "mb_per_second")
         peer = best(cells, peers_in(cells), case, "mb_per_second")
         # Who is measured to get more than the disk's limit had it read before; and the limit itself is not
