@@ -58,8 +58,8 @@ class LineLog:
         self._date = b""
         self._beginnings: Texts[str] = Texts(self._beginning)
         self._lines: Texts[bytes] = Texts(lambda line: _safe(line) + b'" ')
-        self._referers: Texts[bytes] = Texts(lambda line: b' "%b" ' % _safe(_value(line) if line else b"-"))
-        self._agents: Texts[bytes] = Texts(lambda line: b'"%b"\n' % _safe(_value(line) if line else b"-"))
+        self._referers: Texts[bytes] = Texts(lambda line: b" %b " % _quoted(line))
+        self._agents: Texts[bytes] = Texts(lambda line: b"%b\n" % _quoted(line))
 
     def answered(self, peer: str, line: bytes, told: Told, said: Said) -> None:
         if self._dated_at != self._loop.now:
@@ -122,6 +122,11 @@ class Texts(dict[Key, bytes]):
 
 def _value(line: bytes) -> bytes:
     return line.partition(b":")[2].strip(b" \t")
+
+
+def _quoted(line: bytes) -> bytes:
+    """What a field line says."""
+    return b'"%b"' % _safe(_value(line) if line else b"-")
 
 
 def _safe(text: bytes) -> bytes:

@@ -29,6 +29,8 @@ MOST_BYTES = 64 * 1024  # of answers that are gathered, but for the last
 
 # Where the head ends, what it means, what is said to it, and how long that is.
 Answered = tuple[int, Known, Remembered, int]
+# What a head means, and the reply to it, if that is known.
+Meant = tuple[Known, Remembered | None]
 # The rest of an answer; or the next head, judged.
 Left = Outbox | Request | Refusal | None
 
@@ -48,29 +50,33 @@ class Express:
         """Answers what the data begins with, as far as the answers are known. How many bytes of it have been
         dealt with, and what is left: the rest of an answer, if the socket is full; else the next head,
         judged, if that is all there. Raises OSError."""
-        short = self._short.known.get(data) if self._log is None else None
-        if short is None or not self._recall.holds(short[1]) or not (whole := short[1].whole(date)):
-            return self._answer_several(sock, data, peer, date, client)
-        # One short head, and no more, is what mostly comes of those: nothing is made ready for several.
-        self._verdicts.remembered += 1
+        one = self._one(data)
+        if (
+            one is None
+            or self._log is not None
+            or (reply := one[1]) is None
+            or reply.bandwidth is not None
+            or not (whole := reply.whole(date))
+        ):
+            return self._answer_several(sock, data, peer, date, client, one)
+        # One head, and no more, is what mostly comes: nothing is made ready for several.
         self._recall.hits += 1
         try:
             sent = sock.send(whole)
         except BlockingIOError:
             sent = 0
-        return len(data), None if sent == len(whole) else _rest(*short, date, sent, client)
+        return len(data), None if sent == len(whole) else _rest(one[0], reply, date, sent, client)
 
     def _answer_several(
-        self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client
+        self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client, one: Meant | None
     ) -> tuple[int, Left]:
+        """`one`: what the data means, if it is one head that is known."""
         answered: list[Answered] = []
         parts: list[Part] = []
         at = size = 0
         left: Left = None
         while at < len(data) and len(answered) < MOST_ANSWERS and size < MOST_BYTES:
-            known, end = None, len(data)
-            if not at and SHORT_HEAD < end <= MOST_HEAD_BYTES:
-                known = self._one(data)
+            known, end = one, len(data)
             if known is None:
                 end = data.find(END, at) + len(END)
                 if end < len(END) or end - at > MOST_HEAD_BYTES:
@@ -104,29 +110,38 @@ class Express:
                     return rest
         return at, left
 
-    def _one(self, data: bytes) -> tuple[Known, Remembered | None] | None:
-        """As _known(), if it is one head, which is what mostly comes, and not a short one: to look for its
-        end takes as long as to take it apart."""
-        if not data.endswith(END):
+    def _one(self, data: bytes) -> Meant | None:
+        """What it means, if it is one head, which is what mostly comes, and known: to look for the end of a
+        long one takes as long as to take it apart."""
+        if len(data) <= SHORT_HEAD:
+            return self._short_one(data)
+        if len(data) > MOST_HEAD_BYTES or not data.endswith(END):
             return None
         asked = self._verdicts.known(data)
         if asked is None and data.find(END) == len(data) - len(END):
             asked = self._verdicts.by_lines(data)
         return None if asked is None else (asked, self._reply_to(asked))
 
-    def _known(self, head: bytes) -> tuple[Known, Remembered | None] | None:
+    def _short_one(self, head: bytes) -> Meant | None:
+        """If it has been answered before, and would be so again."""
+        short = self._short.known.get(head)
+        if short is None:
+            return None
+        if self._recall.holds(short[1]):
+            self._verdicts.remembered += 1
+            return short
+        self._short.forget(head)
+        return None
+
+    def _known(self, head: bytes) -> Meant | None:
         """What a head means, and the reply to it, as far as these are known."""
-        short = self._short.known.get(head) if len(head) <= SHORT_HEAD else None
-        if short is not None:
-            if self._recall.holds(short[1]):
-                self._verdicts.remembered += 1
-                return short
-            self._short.forget(head)
+        if len(head) <= SHORT_HEAD and (short := self._short_one(head)) is not None:
+            return short
         asked = self._verdicts.recall(head)
         if asked is None:
             return None
         reply = self._reply_to(asked)
-        if reply is not None and reply.bandwidth is None and len(head) <= SHORT_HEAD:
+        if reply is not None and len(head) <= SHORT_HEAD:
             self._short.learn(head, (asked, reply))
         return asked, reply
 
