@@ -53,7 +53,6 @@ class Express:
         one = self._one(data)
         if (
             one is None
-            or self._log is not None
             or (reply := one[1]) is None
             or reply.bandwidth is not None
             or not (whole := reply.whole(date))
@@ -65,7 +64,14 @@ class Express:
             sent = sock.send(whole)
         except BlockingIOError:
             sent = 0
-        return len(data), None if sent == len(whole) else _rest(one[0], reply, date, sent, client)
+        except OSError:
+            self._lose(peer, [(len(data), one[0], reply, len(whole))])
+            raise
+        if sent < len(whole):
+            return len(data), _rest(one[0], reply, date, sent, client)
+        if self._log is not None:
+            self._note(peer, one[0], reply.said)
+        return len(data), None
 
     def _answer_several(
         self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client, one: Meant | None
