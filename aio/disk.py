@@ -19,7 +19,7 @@ from aio.file import Facts, Failed, File, Hashed, Listed, Loaded, Look, Opened, 
 from aio.means import Means
 from aio.reads import READ_QUOTA, READERS, Reads
 from aio.records import Records
-from aio.request import LANE_ORDER, LOOK, ONE_BY_ONE, Kind, Lane, Request, facts_of, job_for, new_job
+from aio.request import LOOK, ONE_BY_ONE, Kind, Lane, Request, facts_of, job_for, new_job
 from aio.service import Service
 from aio.stream import BlockStream, Stream
 
@@ -45,7 +45,8 @@ class Disk:
         self.job_quota = OPENERS
         self.jobs_in_flight = 0
         self._group: Any = service.add(self, READ_QUOTA if means.native else 0, OPENERS, READERS)
-        # What nobody wants any more leaves its lane at once: a dead disk would keep it for ever.
+        # In the order of going first. What nobody wants any more leaves its lane at once: a dead disk
+        # would keep it for ever.
         self._queues: dict[Lane, OrderedDict[Request, None]] = {lane: OrderedDict() for lane in Lane}
         self._under_way = dict.fromkeys(Lane, 0)
         self._closes: list[int] = []
@@ -148,8 +149,8 @@ class Disk:
         """What goes first: what somebody waits for before what takes its time. Nothing gets all
         the threads: of what takes its time only one at once, and of pages all but one, if others
         wait."""
-        for lane in LANE_ORDER:
-            if not self._queues[lane] or (lane in (Lane.PAGE, Lane.OPEN) and not self._may_open()):
+        for lane, waiting in self._queues.items():
+            if not waiting or (lane in (Lane.PAGE, Lane.OPEN) and not self._may_open()):
                 continue
             if lane is Lane.PAGE and self._queues[Lane.OPEN] and self._under_way[lane] >= self.job_quota - 1:
                 continue

@@ -35,7 +35,6 @@ class Lane(IntEnum):
     HASH = 5
 
 
-LANE_ORDER = tuple(Lane)  # to go through an enumeration takes as long as a read costs
 LANES = {
     Kind.CHECK: Lane.CHECK,
     Kind.FOLLOW: Lane.FOLLOW,

@@ -22,6 +22,7 @@ class Inquiry:
         "_site",
         "_steps",
         "_waiter",
+        "entry",
         "result",
     )
 
@@ -38,12 +39,8 @@ class Inquiry:
         self._place: Place | None = None  # that is being looked at
         self._found: Entry | None = None  # there, meanwhile
         self.result: Result | None = None
+        self.entry: Entry | None = None  # whose bytes are to be sent
         self._go_on(None)
-
-    @property
-    def entry(self) -> Entry | None:
-        """Whose bytes are to be sent."""
-        return self._entries[self.result.sent[0]] if isinstance(self.result, Selection) else None
 
     @property
     def consulted(self) -> Iterable[tuple[Entry, Found]]:
@@ -83,4 +80,6 @@ class Inquiry:
                 self._consulted.append((entry, entry.found))
                 self._place = self._steps.send(entry.found)
         except StopIteration as end:
-            self.result = end.value
+            self.result = result = end.value
+            if isinstance(result, Selection):
+                self.entry = self._entries[result.sent[0]]

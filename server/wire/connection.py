@@ -1,6 +1,6 @@
 """One client: bytes of heads come in, answers go out, one after the other.
 
-What epoll watches follows from the state, in _interest(). A client that has shut its side is
+What epoll watches follows from the state, in _rest(). A client that has shut its side is
 neither gone nor a reason to spin: it gets its answer. After the last answer we shut our side
 and read on for a while, or the reset that follows a close with unread bytes would take the
 answer with it (RFC 9112 section 9.6).
@@ -93,7 +93,7 @@ class Connection:
             return 0
         if self._exchange is not None:
             self._go_on(self._exchange)
-        moved = self._send()
+        moved = self._send() if self._outbox is not None else 0
         if self.idle:
             self._serve()
         return moved
@@ -386,14 +386,9 @@ class Connection:
 
     def _rest(self) -> None:
         """Waits for the next event; tells epoll only what is new."""
-        if self._phase is not Phase.CLOSED and (mask := self._interest()) != self._watched:
-            self._watched = mask
-            self._server.loop.rewatch(self._sock.fileno(), mask)
-
-    def _interest(self) -> int:
-        mask = 0
-        if not self._half_closed and not self._inbox.full:
-            mask |= select.EPOLLIN
+        mask = 0 if self._half_closed or self._inbox.full else select.EPOLLIN
         if self._blocked:
             mask |= select.EPOLLOUT
-        return mask
+        if mask != self._watched and self._phase is not Phase.CLOSED:
+            self._watched = mask
+            self._server.loop.rewatch(self._sock.fileno(), mask)

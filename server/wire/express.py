@@ -51,12 +51,12 @@ class Express:
         dealt with, and what is left: the rest of an answer, if the socket is full; else the next head,
         judged, if that is all there. Raises OSError."""
         one = self._one(data)
-        if (
-            one is None
-            or (reply := one[1]) is None
-            or reply.bandwidth is not None
-            or not (whole := reply.whole(date))
-        ):
+        if one is None:
+            return self._answer_several(sock, data, peer, date, client)
+        asked, reply = one
+        if reply is None:
+            return len(data), request_of(*asked)
+        if reply.bandwidth is not None or not (whole := reply.whole(date)):
             return self._answer_several(sock, data, peer, date, client, one)
         # One head, and no more, is what mostly comes: nothing is made ready for several.
         self._recall.hits += 1
@@ -65,16 +65,22 @@ class Express:
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._lose(peer, [(len(data), one[0], reply, len(whole))])
+            self._lose(peer, [(len(data), asked, reply, len(whole))])
             raise
         if sent < len(whole):
-            return len(data), _rest(one[0], reply, date, sent, client)
+            return len(data), _rest(asked, reply, date, sent, client)
         if self._log is not None:
-            self._note(peer, one[0], reply.said)
+            self._note(peer, asked, reply.said)
         return len(data), None
 
     def _answer_several(
-        self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client, one: Meant | None
+        self,
+        sock: socket.socket,
+        data: bytes,
+        peer: str,
+        date: bytes,
+        client: Client,
+        one: Meant | None = None,
     ) -> tuple[int, Left]:
         """`one`: what the data means, if it is one head that is known."""
         answered: list[Answered] = []
@@ -119,14 +125,14 @@ class Express:
     def _one(self, data: bytes) -> Meant | None:
         """What it means, if it is one head, which is what mostly comes, and known: to look for the end of a
         long one takes as long as to take it apart."""
-        if len(data) <= SHORT_HEAD:
-            return self._short_one(data)
+        if len(data) <= SHORT_HEAD and (short := self._short_one(data)) is not None:
+            return short
         if len(data) > MOST_HEAD_BYTES or not data.endswith(END):
             return None
         asked = self._verdicts.known(data)
         if asked is None and data.find(END) == len(data) - len(END):
             asked = self._verdicts.by_lines(data)
-        return None if asked is None else (asked, self._reply_to(asked))
+        return None if asked is None else self._meant(data, asked)
 
     def _short_one(self, head: bytes) -> Meant | None:
         """If it has been answered before, and would be so again."""
@@ -144,16 +150,14 @@ class Express:
         if len(head) <= SHORT_HEAD and (short := self._short_one(head)) is not None:
             return short
         asked = self._verdicts.recall(head)
-        if asked is None:
-            return None
-        reply = self._reply_to(asked)
+        return None if asked is None else self._meant(head, asked)
+
+    def _meant(self, head: bytes, asked: Known) -> Meant:
+        line, meaning, _ = asked
+        reply = self._recall.find(line.method, line.path, b"", meaning.lasting)
         if reply is not None and len(head) <= SHORT_HEAD:
             self._short.learn(head, (asked, reply))
         return asked, reply
-
-    def _reply_to(self, asked: Known) -> Remembered | None:
-        line, meaning, _ = asked
-        return self._recall.find(line.method, line.path, b"", meaning.lasting)
 
     def _account(
         self,

@@ -34,6 +34,8 @@ class Inbox:
     def next_head(self) -> bytes | Refusal | None:
         """The next head, up to and with its empty line; None if it is not all there. A head
         that can only become a bad one is refused without waiting for the rest of it."""
+        if not self.bytes:
+            return None
         # RFC 9112 section 2.2: empty lines before a request line are to be ignored.
         if empty := EMPTY_LINES.match(self.bytes):
             self.bytes = self.bytes[empty.end() :]
