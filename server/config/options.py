@@ -82,6 +82,13 @@ def parse_size(text: str) -> int:
     return size
 
 
+def parse_directory(text: str) -> Path:
+    """Not nothing, which is mostly a variable that was forgotten, and would be the current directory."""
+    if not text:
+        raise BadOption("'' is not a directory; the current one is .")
+    return Path(text)
+
+
 def parse_mount(text: str) -> tuple[bytes, Path]:
     """/PREFIX=DIRECTORY."""
     prefix, equals, directory = text.partition("=")
@@ -129,7 +136,7 @@ def nearest(text: str, names: Sequence[str], prefix: str = "") -> str:
     return f" (did you mean {prefix}{close[0]}?)" if close else ""
 
 
-ROOT = Option("root", "ROOT", "the directory to serve", Path, ".", site=True)
+ROOT = Option("root", "ROOT", "the directory to serve", parse_directory, ".", site=True)
 CONFIG = Option("config", "FILE", "a configuration; ./headrace.toml if there is one; empty: none", str, "")
 MOUNT = Option(
     "mount",

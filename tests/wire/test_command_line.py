@@ -37,6 +37,12 @@ def test_a_root_that_is_not_there_is_named(tmp_path):
     assert f"{tmp_path}/none: " in refused(environment={"HEADRACE_ROOT": f"{tmp_path}/none"})
 
 
+def test_a_root_that_is_nothing_is_not_the_current_directory(tmp_path):
+    assert refused("") == "headrace: ROOT: '' is not a directory; the current one is .\n"
+    assert "HEADRACE_ROOT: " in refused(environment={"HEADRACE_ROOT": ""})
+    assert "--mount: '/a=' is not /PREFIX=DIRECTORY" in refused(str(tmp_path), "--mount", "/a=")
+
+
 def test_a_root_that_is_a_file_is_named(tmp_path):
     write(tmp_path / "file", b"")
     assert f"{tmp_path}/file: this is not a directory" in refused(f"{tmp_path}/file")
