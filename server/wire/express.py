@@ -53,54 +53,49 @@ class Express:
         one = self._one(data)
         if one is None:
             return self._answer_several(sock, data, peer, date, client)
-        asked, reply = one
-        if reply is None:
-            return len(data), request_of(*asked)
-        if reply.bandwidth is not None or not (whole := reply.whole(date)):
-            return self._answer_several(sock, data, peer, date, client, one)
         # One head, and no more, is what mostly comes: nothing is made ready for several.
+        asked, reply = one
+        if reply is None or reply.bandwidth is not None:
+            return len(data), request_of(*asked)
+        begin, body = reply.whole(date), None
+        if not begin:
+            if (body := _body(reply)) is None:
+                return len(data), request_of(*asked)
+            begin = reply.head.dated(date)
+        size = len(begin) if body is None else len(begin) + len(body)
         self._recall.hits += 1
         try:
-            sent = sock.send(whole)
+            sent = sock.send(begin) if body is None else transmit(sock, (begin, body), size)
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._lose(peer, [(len(data), asked, reply, len(whole))])
+            self._lose(peer, [(len(data), asked, reply, size)])
             raise
-        if sent < len(whole):
+        if sent < size:
             return len(data), _rest(asked, reply, date, sent, client)
         if self._log is not None:
             self._note(peer, asked, reply.said)
         return len(data), None
 
     def _answer_several(
-        self,
-        sock: socket.socket,
-        data: bytes,
-        peer: str,
-        date: bytes,
-        client: Client,
-        one: Meant | None = None,
+        self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client
     ) -> tuple[int, Left]:
-        """`one`: what the data means, if it is one head that is known."""
         answered: list[Answered] = []
         parts: list[Part] = []
         at = size = 0
         left: Left = None
         while at < len(data) and len(answered) < MOST_ANSWERS and size < MOST_BYTES:
-            known, end = one, len(data)
-            if known is None:
-                end = data.find(END, at) + len(END)
-                if end < len(END) or end - at > MOST_HEAD_BYTES:
-                    break  # it is not all there, or for the inbox to judge
-                head = data[at:end]
-                known = self._known(head)
-                if known is None and head.startswith(b"\r\n"):
-                    break  # the inbox knows what to do about empty lines
-                if known is None:
-                    left, at = self._verdicts.judge_anew(head), end
-                    break
+            end = data.find(END, at) + len(END)
+            if end < len(END) or end - at > MOST_HEAD_BYTES:
+                break  # it is not all there, or for the inbox to judge
+            head = data[at:end]
+            known = self._known(head)
+            if known is None and head.startswith(b"\r\n"):
+                break  # the inbox knows what to do about empty lines
             at = end
+            if known is None:
+                left = self._verdicts.judge_anew(head)
+                break
             asked, reply = known
             if reply is None or not (length := _gather(parts, reply, date)):
                 left = request_of(*asked)

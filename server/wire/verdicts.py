@@ -4,8 +4,8 @@ A verdict on the same bytes is the same verdict, and most heads have been seen b
 browser sends the same fields with many targets, and many browsers ask for the same targets. So the
 request line and the lines of the fields are looked up each by itself; and what an answer depends on
 is looked up by those that count, the others being as good as absent: a cookie of which there is
-nothing to be said changes nothing. A line is only remembered from a head that h11 has accepted as a
-whole, and what lines mean together only if nothing of it depends on what is around them:
+nothing to be said changes nothing. A line is only remembered if h11 has accepted it, in a whole head
+or by itself, and what lines mean together only if nothing of it depends on what is around them:
 
 - the request line is a GET or HEAD of HTTP/1.1 in origin-form: in HTTP/1.0 Host may be missing and
   persistence is another, an absolute-form replaces Host;
