@@ -121,8 +121,8 @@ def run(bench: Bench) -> Findings:
         ],
         notes=[
             f"{PAGES_PER_SECOND} pages a second from memory, {COLD_PAGES_PER_SECOND} cold ones; "
-            f"{seconds:g} s after {settle:g} s. CPU includes the pages. Cold MB/s are what the clients got, but "
-            "no more than the disk gave meanwhile: a server that has read ahead before sends what is in memory.",
+            f"{seconds:g} s after {settle:g} s. CPU includes the pages. Cold MB/s are what the clients "
+            "got, but no more than the disk gave meanwhile: who has read before sends from memory.",
             "Memory for each download: the server's PSS and the machine's TCP memory (of both sides), above "
             "what they were before the downloads came; without Headrace's arena, whose size is fixed.",
         ],
