@@ -55,13 +55,9 @@ class Express:
             return self._answer_several(sock, data, peer, date, client)
         # One head, and no more, is what mostly comes: nothing is made ready for several.
         asked, reply = one
-        if reply is None or reply.bandwidth is not None:
+        if reply is None or (ready := _ready(reply, date)) is None:
             return len(data), request_of(*asked)
-        begin, body = reply.whole(date), None
-        if not begin:
-            if (body := _body(reply)) is None:
-                return len(data), request_of(*asked)
-            begin = reply.head.dated(date)
+        begin, body = ready
         size = len(begin) if body is None else len(begin) + len(body)
         self._recall.hits += 1
         try:
@@ -120,8 +116,8 @@ class Express:
     def _one(self, data: bytes) -> Meant | None:
         """What it means, if it is one head, which is what mostly comes, and known: to look for the end of a
         long one takes as long as to take it apart."""
-        if len(data) <= SHORT_HEAD and (short := self._short_one(data)) is not None:
-            return short
+        if len(data) <= SHORT_HEAD:
+            return self._short_one(data)
         if len(data) > MOST_HEAD_BYTES or not data.endswith(END):
             return None
         asked = self._verdicts.known(data)
@@ -183,19 +179,25 @@ class Express:
 
 
 def _gather(parts: list[Part], reply: Remembered, date: bytes) -> int:
-    """Adds an answer to what is to leave; how long it is, or 0 if it is not all in memory, or not to leave
-    as fast as it can."""
-    if reply.bandwidth is not None:
+    """Adds an answer to what is to leave; how long it is, or 0 if it is not ready."""
+    if (ready := _ready(reply, date)) is None:
         return 0
-    if whole := reply.whole(date):
-        parts.append(whole)
-        return len(whole)
-    body = _body(reply)
+    begin, body = ready
+    parts.append(begin)
     if body is None:
-        return 0
-    head = reply.head.dated(date)
-    parts += (head, body)
-    return len(head) + len(body)
+        return len(begin)
+    parts.append(body)
+    return len(begin) + len(body)
+
+
+def _ready(reply: Remembered, date: bytes) -> tuple[bytes, Part | None] | None:
+    """An answer in one piece or two; None if it is not all in memory, or not to leave as fast as it can."""
+    if reply.bandwidth is not None:
+        return None
+    if whole := reply.whole(date):
+        return whole, None
+    body = _body(reply)
+    return None if body is None else (reply.head.dated(date), body)
 
 
 def _body(reply: Remembered) -> Part | None:
