@@ -93,7 +93,7 @@ class Connection:
             return 0
         if self._exchange is not None:
             self._go_on(self._exchange)
-        moved = self._send() if self._outbox is not None else 0
+        moved = 0 if self._outbox is None else self._send(self._outbox)
         if self.idle:
             self._serve()
         return moved
@@ -275,16 +275,15 @@ class Connection:
         if outbox.from_file:
             self.wake()
         else:
-            self._send()
+            self._send(outbox)
 
     # --- out ---
 
-    def _send(self) -> int:
+    def _send(self, outbox: Outbox) -> int:
         """Sends until the socket or this connection's share of the turn is full, or the next
         bytes are still on their way; how many left."""
-        outbox = self._outbox
         moved = 0
-        while outbox is not None and not outbox.empty and not self._blocked and moved < STEP_BYTES:
+        while not outbox.empty and not self._blocked and moved < STEP_BYTES:
             if self._pace is not None and self._pace.allowance() <= 0:
                 outbox.stall(at_once=True)
                 self._pace.rest(self.wake)
@@ -312,11 +311,11 @@ class Connection:
             self._has_room = False
             if self._pace is not None:
                 self._pace.spend(count)
-        if outbox is not None and outbox.empty:
+        if outbox.empty:
             self._outbox = None
             self._log(outbox)
             self._finish()
-        elif outbox is not None:
+        else:
             if self._blocked:
                 outbox.stall()
             elif moved >= STEP_BYTES:
