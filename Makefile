@@ -3,7 +3,8 @@ PYTHON ?= python3
 ROOT ?= static
 LISTEN ?= 127.0.0.1:8080
 BIN = .venv/bin
-SOURCES = $(wildcard aio/*.c aio/*.h aio/_build.py) pyproject.toml setup.py
+# What is translated to C: where one of these is newer, all are translated again.
+SOURCES = $(wildcard aio/*.c aio/*.h aio/*.py aio/*.pyi server/*.py server/*/*.py) pyproject.toml setup.py
 
 .PHONY: install serve test lint image loadtest lab bench clean
 
@@ -29,28 +30,16 @@ lint: install
 image:
 	.ci/image.sh
 
-.venv/load: .venv/ready
-	$(BIN)/python -m pip install --quiet --editable '.[load]'
-	touch $@
-
-loadtest: .venv/load
+loadtest: install
 	$(BIN)/python -m loadtest.run
 
-.venv/lab: .venv/ready
-	$(BIN)/python -m pip install --quiet --editable '.[lab]'
-	touch $@
-
 # As root. One scenario: make lab LAB=slow; all in five minutes: make lab LAB=--quick
-lab: .venv/lab
+lab: install
 	$(BIN)/python -m loadtest.lab $(LAB)
 
-.venv/bench: .venv/ready
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
-	touch $@
-
 # One workload: make bench BENCH=same; a few servers of all in five minutes: make bench BENCH=--quick
-bench: .venv/bench
+bench: install
 	$(BIN)/python -m loadtest.bench $(BENCH)
 
 clean:
-	rm -rf .venv build *.egg-info aio/_kernel.c aio/*.so aio/*.o
+	rm -rf .venv build *.egg-info aio/_kernel.c aio/*.o *.so aio/*.so server/*.so server/*/*.so

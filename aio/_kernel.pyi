@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from typing_extensions import Buffer
+
 class Pointer(Protocol):
     """A C pointer, opaque to Python."""
 
@@ -45,7 +47,7 @@ class _FFI:
     errno: int
     def gc(self, job: Job, free: Callable[[Job], None]) -> Job: ...
     def new(self, kind: str) -> Pointer: ...
-    def buffer(self, pointer: Pointer, size: int = ...) -> bytearray: ...
+    def buffer(self, pointer: Pointer, size: int = ...) -> Buffer: ...
 
 class _Lib:
     SLOTS_PER_READ: int

@@ -26,14 +26,14 @@ again may be worth a place in a second level of memory, which is somebody else's
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-BLOCK = 256 * 1024  # bytes in a slot: below, the cost of calls shows; above, that of waste
-READING = -1  # length of a slot that is the kernel's
-SMALL_SHARE = 10  # the small queue's share is one in ten, as in the paper
-MOST_USES = 3  # a counter of two bits
-SAME_USES = 16  # questions: as many as a pass in small ranges may have for one block
-SAME_USE_SHARE = 20  # questions are of the same use until as many others came as one in so many slots
+BLOCK: Final = 256 * 1024  # bytes in a slot: below, the cost of calls shows; above, that of waste
+READING: Final = -1  # length of a slot that is the kernel's
+SMALL_SHARE: Final = 10  # the small queue's share is one in ten, as in the paper
+MOST_USES: Final = 3  # a counter of two bits
+SAME_USES: Final = 16  # questions: as many as a pass in small ranges may have for one block
+SAME_USE_SHARE: Final = 20  # questions are of the same use until as many others came as one in so many slots
 
 
 class Census(NamedTuple):

@@ -12,11 +12,13 @@ what counts as long is measured by the quickest read of late.
 
 from __future__ import annotations
 
-LEAST = 4  # reads: fewer, and a disk is idle while we think
-CALM_SECONDS = 0.02  # a read that took no longer has not waited long
-FACTOR = 2  # so many times the quickest read is long
-WINDOW_SECONDS = 0.1  # what is judged together
-MEMORY_SECONDS = 10.0  # so long the quickest read is remembered, and up to twice as long
+from typing import Final
+
+LEAST: Final = 4  # reads: fewer, and a disk is idle while we think
+CALM_SECONDS: Final = 0.02  # a read that took no longer has not waited long
+FACTOR: Final = 2  # so many times the quickest read is long
+WINDOW_SECONDS: Final = 0.1  # what is judged together
+MEMORY_SECONDS: Final = 10.0  # so long the quickest read is remembered, and up to twice as long
 
 
 class Depth:

@@ -12,24 +12,52 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from errno import errorcode
 from struct import pack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aio._kernel import ffi, lib
-from aio.file import Facts, Failed, File, Hashed, Listed, Loaded, Look, Opened, Outcome, Way
+from aio.file import (
+    BUFFERED_REFUSED,
+    BUFFERED_YOUNG,
+    Facts,
+    Failed,
+    File,
+    Hashed,
+    Listed,
+    Loaded,
+    Look,
+    Opened,
+    Outcome,
+)
 from aio.means import Means
 from aio.reads import READ_QUOTA, READERS, Reads
 from aio.records import Records
-from aio.request import LOOK, ONE_BY_ONE, Kind, Lane, Request, facts_of, job_for, new_job
+from aio.request import (
+    CHECKS,
+    HASHES,
+    LOOK,
+    ONE_BY_ONE,
+    OPENING,
+    PAGES,
+    TO_CHECK,
+    TO_FOLLOW,
+    TO_OPEN,
+    Kind,
+    Lane,
+    Request,
+    facts_of,
+    job_for,
+    new_job,
+)
 from aio.service import Service
 from aio.stream import BlockStream, Stream
 
 if TYPE_CHECKING:
     from aio._kernel import Job
 
-OPENERS = 4  # threads for what has no AIO call: they mostly sleep
-CLOSES_TOGETHER = 64  # by one thread
-CHECKS_TOGETHER = 16  # likewise: to wake a thread and to be told costs more than to look
-MOST_FILES = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
+OPENERS: Final = 4  # threads for what has no AIO call: they mostly sleep
+CLOSES_TOGETHER: Final = 64  # by one thread
+CHECKS_TOGETHER: Final = 16  # likewise: to wake a thread and to be told costs more than to look
+MOST_FILES: Final = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
 
 
 class Disk:
@@ -80,14 +108,14 @@ class Disk:
     def open(self, root: int, path: bytes, done: Callable[[Outcome], None], look: Look = LOOK) -> Request:
         """Opens a regular file beneath the directory `root` (a descriptor), or reads it whole
         if it is small."""
-        return self._ask(Request(Kind.OPEN, path, root, look, done, self._leave))
+        return self._ask(Request(TO_OPEN, path, root, look, done, self._leave))
 
     def check(
         self, root: int, path: bytes, done: Callable[[Facts | Failed | None], None], look: Look = LOOK
     ) -> Request:
         """What the path names by now; None if that is what it was when this request was asked before.
         Goes before opens: somebody may be waiting."""
-        return self._ask(Request(Kind.CHECK, path, root, look, done, self._leave))
+        return self._ask(Request(TO_CHECK, path, root, look, done, self._leave))
 
     def check_again(self, request: Request) -> None:
         """The same, when it has been answered."""
@@ -114,7 +142,7 @@ class Disk:
     def follow(self, root: int, path: bytes, done: Callable[[bool], None]) -> Request:
         """Has the descriptor `root` be of the directory that the path (from the working directory)
         names by now; whether it was another one until then. What does not exist changes nothing."""
-        return self._ask(Request(Kind.FOLLOW, path, root, LOOK, done, self._leave))
+        return self._ask(Request(TO_FOLLOW, path, root, LOOK, done, self._leave))
 
     def has_settled(self, facts: Facts, *, loaded: bool) -> bool:
         """Whether a file that was too young when it was opened no longer is: for direct I/O, or to
@@ -140,7 +168,7 @@ class Disk:
                 self._under_way[lane] += 1
                 waiting = self._queues[lane]
                 free = self.job_quota - self.jobs_in_flight  # threads, among which checks are dealt out
-                together = min(-(-len(waiting) // free), CHECKS_TOGETHER) if lane is Lane.CHECK else 1
+                together = min(-(-len(waiting) // free), CHECKS_TOGETHER) if lane is CHECKS else 1
                 self._start([waiting.popitem(last=False)[0] for _ in range(together)])
             else:
                 return
@@ -150,13 +178,13 @@ class Disk:
         the threads: of what takes its time only one at once, and of pages all but one, if others
         wait."""
         for lane, waiting in self._queues.items():
-            if not waiting or (lane in (Lane.PAGE, Lane.OPEN) and not self._may_open()):
+            if not waiting or (lane in OPENING and not self._may_open()):
                 continue
-            if lane is Lane.PAGE and self._queues[Lane.OPEN] and self._under_way[lane] >= self.job_quota - 1:
+            if lane is PAGES and self._queues[Lane.OPEN] and self._under_way[lane] >= self.job_quota - 1:
                 continue
             if lane in ONE_BY_ONE and self._under_way[lane]:
                 continue
-            if lane is Lane.HASH and self.jobs_in_flight:
+            if lane is HASHES and self.jobs_in_flight:
                 continue
             return lane
         return None
@@ -195,7 +223,7 @@ class Disk:
 
     def _job_for(self, request: Request) -> Job:
         job = job_for(request, direct=self._native, settle_ns=self.means.settle_ns)
-        if request.kind is Kind.CHECK:
+        if request.kind is TO_CHECK:
             job.kept = 1
             request.job = job = ffi.gc(job, lib.job_free)
         return job
@@ -219,16 +247,16 @@ class Disk:
 
     def _understand(self, kind: Kind, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
         result = job.result
-        if kind is Kind.CHECK and result == 1:
+        if kind is TO_CHECK and result == 1:
             return None
-        if kind is Kind.FOLLOW:
+        if kind is TO_FOLLOW:
             return result == 1
         if result < 0:
             return Failed(-result, job.crossing)
         facts = facts_of(job)
+        if kind is TO_OPEN:
+            return self._opened(result, facts, job)
         match kind:
-            case Kind.OPEN:
-                return self._opened(result, facts, job)
             case Kind.HASH:
                 return Hashed(facts, bytes(ffi.buffer(job.digest)))
             case Kind.LIST:
@@ -240,11 +268,11 @@ class Disk:
         if job.content != ffi.NULL:
             digest = bytes(ffi.buffer(job.digest)) if job.want_digest else b""
             return Loaded(facts, bytes(ffi.buffer(job.content, job.content_size)), digest)
-        if facts.way is Way.BUFFERED_REFUSED:
+        if facts.way is BUFFERED_REFUSED:
             self.service.count(
                 "direct refused", f"{self.name}: no direct I/O for some files here: threads read them"
             )
-        elif facts.way is Way.BUFFERED_YOUNG:
+        elif facts.way is BUFFERED_YOUNG:
             self.service.counters["young"] += 1
         self.files_open += 1
         return Opened(facts, File(result, facts, self.close_file))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aio.records import Records
 
 KEEP_AFTER_NS = 2_000_000_000  # what is read sooner after a change may be of either version
-FOR_ALIGNMENT = 4096  # what every device and filesystem accepts
+FOR_ALIGNMENT: Final = 4096  # what every device and filesystem accepts
 
 
 class Way(IntEnum):
@@ -19,6 +19,12 @@ class Way(IntEnum):
     BUFFERED_ASKED = 1  # the backend wants it so
     BUFFERED_YOUNG = 2  # it changed a moment ago
     BUFFERED_REFUSED = 3  # the filesystem, for this very file
+
+
+# Bound once: to find a member of an Enum by its name costs a call of a function in Python 3.11.
+DIRECT: Final = Way.DIRECT
+BUFFERED_YOUNG: Final = Way.BUFFERED_YOUNG
+BUFFERED_REFUSED: Final = Way.BUFFERED_REFUSED
 
 
 class Links(IntEnum):
@@ -81,13 +87,6 @@ class Loaded(NamedTuple):
     digest: bytes = b""  # BLAKE2b of 16 bytes, if it was asked for
 
 
-class Opened(NamedTuple):
-    """A file to be read piece by piece; the receiver is its first user and must release it."""
-
-    facts: Facts
-    file: File
-
-
 class Failed(NamedTuple):
     """It cannot be had. `crossing`: for EXDEV, how much of the path leads into another mount."""
 
@@ -109,9 +108,6 @@ class Listed(NamedTuple):
     records: Records
 
 
-Outcome = Loaded | Opened | Failed
-
-
 class File:
     """An open descriptor, closed after its last user has released it.
 
@@ -125,7 +121,7 @@ class File:
         self.fd = fd
         self.identity = facts.identity
         self.size = facts.identity.size
-        self.direct = facts.way is Way.DIRECT
+        self.direct = facts.way is DIRECT
         self.unit = max(facts.offset_align, FOR_ALIGNMENT)
         self.changed = False  # set by whoever learns that these bytes are of yesterday
         self._users = 1
@@ -147,3 +143,13 @@ class File:
     def settled(self, now_ns: int) -> bool:
         """Whether a block read now is surely of this version and no other."""
         return self.identity.settled(now_ns)
+
+
+class Opened(NamedTuple):
+    """A file to be read piece by piece; the receiver is its first user and must release it."""
+
+    facts: Facts
+    file: File
+
+
+Outcome = Loaded | Opened | Failed

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-SETTLE_NS = 30_000_000_000  # dirty pages are written back after 30 s (vm.dirty_expire_centisecs)
+SETTLE_NS: Final = 30_000_000_000  # dirty pages are written back after 30 s (vm.dirty_expire_centisecs)
 
 
 class Means(NamedTuple):

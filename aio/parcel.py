@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from aio._kernel import lib
 from aio.file import Shrunk
@@ -11,8 +11,8 @@ from aio.file import Shrunk
 if TYPE_CHECKING:
     from aio._kernel import Pointer
 
-SHORTEST_LOAN = int(lib.SHORTEST_LOAN)
-LONGEST_EXTENT = 1024 * 1024
+SHORTEST_LOAN: Final = int(lib.SHORTEST_LOAN)
+LONGEST_EXTENT: Final = 1024 * 1024
 
 
 class Parcel(Protocol):

@@ -7,9 +7,8 @@ so many slots. Who wants more stands in line, and leaves it when nobody wants th
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from errno import EINVAL
-from typing import Any
+from typing import Any, Final
 
 from aio._kernel import lib
 from aio.arena import BLOCK
@@ -21,33 +20,37 @@ from aio.parcel import SHORTEST_LOAN, Loan
 from aio.service import Service
 from aio.stream import BlockStream, View
 
-READERS = 8  # threads for reads that AIO may not do
-READ_QUOTA = 64  # reads in flight: far below the 128-256 requests a device queues
-THREAD_QUOTA = 2 * READERS  # the same by threads: as many running as waiting
-TURN_STREAMS = 16  # of those in line, in one turn of the caller's
-SLOT_SHARE = 2  # reads in flight hold at most one in two slots
-SPARE_SHARE = 4  # with one in so many of these in use there is room for whoever may come
-FROM_MEMORY_SECONDS = 0.001  # what a thread reads sooner was in the page cache
-RUN = int(lib.SLOTS_PER_READ)
+READERS: Final = 8  # threads for reads that AIO may not do
+READ_QUOTA: Final = 64  # reads in flight: far below the 128-256 requests a device queues
+THREAD_QUOTA: Final = 2 * READERS  # the same by threads: as many running as waiting
+TURN_STREAMS: Final = 16  # of those in line, in one turn of the caller's
+SLOT_SHARE: Final = 2  # reads in flight hold at most one in two slots
+SPARE_SHARE: Final = 4  # with one in so many of these in use there is room for whoever may come
+FROM_MEMORY_SECONDS: Final = 0.001  # what a thread reads sooner was in the page cache
+RUN: Final = int(lib.SLOTS_PER_READ)
 
-NATIVE = int(lib.READ_NATIVE)
-THREAD = int(lib.READ_THREAD)
-CACHED = int(lib.READ_CACHED)
-POSIX = int(lib.READ_POSIX)
+NATIVE: Final = int(lib.READ_NATIVE)
+THREAD: Final = int(lib.READ_THREAD)
+CACHED: Final = int(lib.READ_CACHED)
+POSIX: Final = int(lib.READ_POSIX)
 
 
-@dataclass(slots=True, eq=False)
 class Fetch:
     """One read into one or more slots, and who waits for it."""
 
-    file: File
-    start: int
-    size: int
-    slots: list[int]
-    way: int
-    keep: bool
-    began: float  # seconds of the monotonic clock
-    audience: list[BlockStream]
+    __slots__ = ("audience", "began", "file", "keep", "size", "slots", "start", "way")
+
+    def __init__(
+        self, file: File, start: int, size: int, slots: list[int], way: int, keep: bool, audience: BlockStream
+    ) -> None:
+        self.file = file
+        self.start = start
+        self.size = size
+        self.slots = slots
+        self.way = way
+        self.keep = keep
+        self.began = time.monotonic()  # seconds
+        self.audience = [audience]
 
 
 class Reads:
@@ -128,7 +131,7 @@ class Reads:
             self.thread_reads += 1
             self.cached_reads += way == CACHED
         keep = self.cached and file.settled(time.time_ns())
-        fetch = Fetch(file, start, size, slots, way, keep, time.monotonic(), [audience])
+        fetch = Fetch(file, start, size, slots, way, keep, audience)
         file.retain()
         self.in_flight += 1
         self.slots_in_flight += len(slots)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-HEAD = struct.Struct("=qQHB")  # see list.c
+HEAD: Final = struct.Struct("=qQHB")  # see list.c
 
 
 class Record(NamedTuple):

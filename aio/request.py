@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aio._kernel import ffi, lib
 from aio.file import KEEP_AFTER_NS, Facts, Identity, Look, Way
@@ -35,35 +34,52 @@ class Lane(IntEnum):
     HASH = 5
 
 
-LANES = {
+LANES: Final = {
     Kind.CHECK: Lane.CHECK,
     Kind.FOLLOW: Lane.FOLLOW,
     Kind.OPEN: Lane.OPEN,
     Kind.LIST: Lane.LIST,
     Kind.HASH: Lane.HASH,
 }
-ONE_BY_ONE = frozenset((Lane.LIST, Lane.HASH))
-ORDERS = {"name": lib.ORDER_NAME, "size": lib.ORDER_SIZE, "time": lib.ORDER_TIME}
-LOOK = Look()
+ONE_BY_ONE: Final = frozenset((Lane.LIST, Lane.HASH))
+OPENING: Final = frozenset((Lane.PAGE, Lane.OPEN))
+# Bound once: to find a member of an Enum by its name costs a call of a function in Python 3.11.
+TO_OPEN: Final = Kind.OPEN
+TO_CHECK: Final = Kind.CHECK
+TO_FOLLOW: Final = Kind.FOLLOW
+PAGES: Final = Lane.PAGE
+CHECKS: Final = Lane.CHECK
+HASHES: Final = Lane.HASH
+WAYS: Final = tuple(Way)
+ORDERS: Final = {"name": lib.ORDER_NAME, "size": lib.ORDER_SIZE, "time": lib.ORDER_TIME}
+LOOK: Final = Look()
 
 
-@dataclass(slots=True, eq=False)
 class Request:
     """A job that waits for its turn, or is under way."""
 
-    kind: Kind
-    path: bytes
-    root: int
-    look: Look
-    tell: Callable[[Any], None]  # what it has come to, as the method says that was asked
-    leave: Callable[[Request], None]
-    order: tuple[str, bool] = ("name", False)
-    cancelled: bool = False
-    job: Job | None = None  # if it is kept, to be asked again
+    __slots__ = ("cancelled", "job", "kind", "lane", "leave", "look", "order", "path", "root", "tell")
 
-    @property
-    def lane(self) -> Lane:
-        return Lane.PAGE if self.kind is Kind.OPEN and self.look.page else LANES[self.kind]
+    def __init__(
+        self,
+        kind: Kind,
+        path: bytes,
+        root: int,
+        look: Look,
+        tell: Callable[[Any], None],
+        leave: Callable[[Request], None],
+        order: tuple[str, bool] = ("name", False),
+    ) -> None:
+        self.kind = kind
+        self.path = path
+        self.root = root
+        self.look = look
+        self.tell = tell  # what it has come to, as the method says that was asked
+        self.leave = leave
+        self.order = order
+        self.cancelled = False
+        self.job: Job | None = None  # if it is kept, to be asked again
+        self.lane: Lane = PAGES if kind is TO_OPEN and look.page else LANES[kind]
 
     def cancel(self) -> None:
         """Nobody waits for it any more. What it opens, if it is under way, is closed again."""
@@ -102,5 +118,5 @@ def facts_of(job: Job) -> Facts:
     facts = job.facts
     identity = Identity(facts.device, facts.inode, facts.ctime_ns, facts.size)
     return Facts(
-        identity, facts.mtime_ns, facts.mode, Way(facts.why_buffered), facts.offset_align, facts.siblings
+        identity, facts.mtime_ns, facts.mode, WAYS[facts.why_buffered], facts.offset_align, facts.siblings
     )

@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from errno import errorcode
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aio._kernel import ffi, lib
 from aio.arena import BLOCK, Arena
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from aio.reads import Fetch
     from aio.stream import BlockStream
 
-REAP_AT_ONCE = 256  # completions per call into C
-AHEAD = 256  # slots: so much memory, or as much again as was ever used, is kept ready beyond that
+REAP_AT_ONCE: Final = 256  # completions per call into C
+AHEAD: Final = 256  # slots: so much memory, or as much again as was ever used, is kept ready beyond that
 STALLED_SECONDS = 1.0  # who has taken nothing for so long loses what it holds, if others need it
-LONG_AGO = 0.0  # of the monotonic clock, which begins when the machine does
-TAKEN_AT_ONCE = 64  # readers, from whom slots are taken back in one go
-COMPLETION = struct.Struct("=QqQ")  # tag, result, address of the job
+LONG_AGO: Final = 0.0  # of the monotonic clock, which begins when the machine does
+TAKEN_AT_ONCE: Final = 64  # readers, from whom slots are taken back in one go
+COMPLETION: Final = struct.Struct("=QqQ")  # tag, result, address of the job
 
 
 class Device(Protocol):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from errno import ESTALE
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from aio.arena import BLOCK, READING
 from aio.file import File, Shrunk
@@ -23,8 +23,8 @@ from aio.window import window
 if TYPE_CHECKING:
     from aio.reads import Reads
 
-MOST_AHEAD = 4  # runs, for a reader that has a disk to itself
-EASY_RUNS = 2  # so many runs that were there before the reader was
+MOST_AHEAD: Final = 4  # runs, for a reader that has a disk to itself
+EASY_RUNS: Final = 2  # so many runs that were there before the reader was
 
 View = memoryview | Parcel
 

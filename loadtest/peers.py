@@ -106,7 +106,7 @@ def _headrace(mode: str, site: Site, directory: Path) -> Command:
     program: tuple[str, ...] = (str(headrace_path()),)
     backend = mode or "auto"
     if mode.startswith(WITHOUT):
-        program = (sys.executable, "-m", "loadtest.bench.without", mode.removeprefix(WITHOUT))
+        program = (sys.executable, "-m", "loadtest.bench.interpreted", mode.removeprefix(WITHOUT))
         backend = "auto"
     argv = (
         *(*program, str(site.root), "--listen", "127.0.0.1:0", "--verbose"),

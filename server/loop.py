@@ -18,13 +18,13 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-TURN_BYTES = 1024 * 1024  # bytes of blocks in a turn
-TURN_SECONDS = 0.001  # and how long it may take to send them
-EVENTS_AT_ONCE = 32  # each may be a head to be judged, which takes a tenth of a millisecond
-SWEEP_SECONDS = 1.0
-PATIENCE_SECONDS = 0.1  # how long what is in memory waits for the disk's word
+TURN_BYTES: Final = 1024 * 1024  # bytes of blocks in a turn
+TURN_SECONDS: Final = 0.001  # and how long it may take to send them
+EVENTS_AT_ONCE: Final = 32  # each may be a head to be judged, which takes a tenth of a millisecond
+SWEEP_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 0.1  # how long what is in memory waits for the disk's word
 
 
 class Task(Protocol):

@@ -2,6 +2,7 @@
 
 Rule 1: a box is as wide as the share of looks in which its call was under way; what it called stands on it.
 Rule 2: a file is named without the place where it lies on this machine.
+Rule 3: a function that mypyc has translated to C is named as it is in Python.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ LETTER = 6.2  # pixels that one takes, on average
 NARROWEST = 0.5  # pixels of a box that is drawn
 PLACE = re.compile(r"(?<=\()/[^()]*/")  # what is before a file's name
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")  # of what has no name, in this one process
+TRANSLATED = re.compile(r"CPyDef_([a-z0-9_]+?)___(\w+) \([^)]*\)")  # a module, and what it has
+WRAPPER = "CPyPy_"  # through which it is called from outside; the function itself is on top of it
 WAITING = "Condition.wait (threading.py"  # a thread that has nothing to do, which py-spy takes for awake
 
 
@@ -42,10 +45,17 @@ def gathered(lines: Iterable[str]) -> Call:
             continue
         call = root
         call.looks += int(count)
-        for name in ADDRESS.sub("?", PLACE.sub("", names)).split(";"):
+        for name in ADDRESS.sub("?", TRANSLATED.sub(_in_python, PLACE.sub("", names))).split(";"):
+            if name.startswith(WRAPPER):
+                continue
             call = call.calls.setdefault(name, Call(name))
             call.looks += int(count)
     return root
+
+
+def _in_python(function: re.Match[str]) -> str:
+    module, name = function.groups()
+    return f"{name.replace('___', '.', 1)} ({module}.py)"
 
 
 def drawn(root: Call, title: str) -> str:

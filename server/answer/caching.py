@@ -8,27 +8,28 @@ much worse than a question too many, so only what can hardly be anything else co
 from __future__ import annotations
 
 import re
+from typing import Final
 
-FOR_EVER = b"public, max-age=31536000, immutable"
-HTML = b"no-cache"
-REST = b"max-age=0, must-revalidate"
-HASHED_DIRECTORY = re.compile(rb"(?:^|/)(?:_next/static|_app/immutable)/")  # of Next and SvelteKit
+FOR_EVER: Final = b"public, max-age=31536000, immutable"
+HTML: Final = b"no-cache"
+REST: Final = b"max-age=0, must-revalidate"
+HASHED_DIRECTORY: Final = re.compile(rb"(?:^|/)(?:_next/static|_app/immutable)/")  # of Next and SvelteKit
 # What bundlers emit. Other files with such names, as of a CMS, may be called by what they are about.
-ENDINGS = frozenset(
+ENDINGS: Final = frozenset(
     b"js mjs css map wasm woff woff2 ttf otf eot "
     b"png jpg jpeg svg webp avif gif ico mp4 webm".split()
 )  # fmt: skip
 _MORE = rb"(?:\.[A-Za-z][A-Za-z0-9]*){1,3}"  # .chunk.js.map
-HEX = re.compile(rb"(?:.*[._-](?=.{8})|(?=[0-9a-f]{16}))([0-9a-f]{8,128})" + _MORE)
-OTHER = re.compile(rb".*[.-]([A-Za-z0-9_-]{8})" + _MORE)
-UUID = re.compile(rb"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")  # of a thing, not of its content
-BASE32 = re.compile(rb"(?=.*[2-7].*[2-7])[A-Z2-7]{8}")  # of esbuild and Angular
-BASE64 = re.compile(rb"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z]).{8}")  # of Vite and Rollup
-RUN = re.compile(rb"[0-9]+|[A-Za-z]+")
-WORD = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[_-]")
-FEWEST_RUNS = 4  # of digits and of letters: 2024dec1 has three
+HEX: Final = re.compile(rb"(?:.*[._-](?=.{8})|(?=[0-9a-f]{16}))([0-9a-f]{8,128})" + _MORE)
+OTHER: Final = re.compile(rb".*[.-]([A-Za-z0-9_-]{8})" + _MORE)
+UUID: Final = re.compile(rb"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")  # of a thing, not of its content
+BASE32: Final = re.compile(rb"(?=.*[2-7].*[2-7])[A-Z2-7]{8}")  # of esbuild and Angular
+BASE64: Final = re.compile(rb"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z]).{8}")  # of Vite and Rollup
+RUN: Final = re.compile(rb"[0-9]+|[A-Za-z]+")
+WORD: Final = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[_-]")
+FEWEST_RUNS: Final = 4  # of digits and of letters: 2024dec1 has three
 FEWEST_WORDS, LONGEST_WORD = 5, 3  # iOS17App has four, and Q1Q2Plan one that is longer
-WORKERS = re.compile(rb"(?:sw|service-?worker)\b.*", re.IGNORECASE)
+WORKERS: Final = re.compile(rb"(?:sw|service-?worker)\b.*", re.IGNORECASE)
 
 
 def default_cache_control(path: bytes, content_type: bytes) -> bytes:
@@ -61,8 +62,8 @@ def _has_fingerprint(name: bytes) -> bool:
 
 
 # A directive, with what may stand behind it in quotes (RFC 9111 section 5.2).
-DIRECTIVE = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-SHARED = frozenset((b"public", b"private", b"s-maxage"))
+DIRECTIVE: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+SHARED: Final = frozenset((b"public", b"private", b"s-maxage"))
 
 
 def for_one(value: bytes) -> bytes:

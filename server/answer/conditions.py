@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from server.answer.dates import parse_date
 
-TAG = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-ENTITY_TAG = re.compile(TAG)
+TAG: Final = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+ENTITY_TAG: Final = re.compile(TAG)
 # Section 5.6.1.2: a list, whose elements may be empty.
-ENTITY_TAGS = re.compile(rb"(?:[ \t]*,)*[ \t]*" + TAG + rb"[ \t]*(?:,[ \t]*(?:" + TAG + rb"[ \t]*)?)*")
+ENTITY_TAGS: Final = re.compile(rb"(?:[ \t]*,)*[ \t]*" + TAG + rb"[ \t]*(?:,[ \t]*(?:" + TAG + rb"[ \t]*)?)*")
 
 
 class Validators(NamedTuple):
@@ -29,24 +29,30 @@ class Verdict(Enum):
     FAILED = auto()
 
 
+# Bound once, as the statuses are.
+PROCEED: Final = Verdict.PROCEED
+NOT_MODIFIED: Final = Verdict.NOT_MODIFIED
+FAILED: Final = Verdict.FAILED
+
+
 def judge(fields: Mapping[bytes, bytes], validators: Validators, now: int) -> Verdict:
     """Whether a GET or HEAD is to be answered, with 304, with 412, or as if unconditional."""
     modified = validators.modified
     if (match := fields.get(b"if-match")) is not None:
         if not _listed(match, validators.etag, weakly=False):
-            return Verdict.FAILED
+            return FAILED
     elif (since := fields.get(b"if-unmodified-since")) is not None and modified is not None:
         date = parse_date(since, now)
         if date is not None and modified > date:
-            return Verdict.FAILED
+            return FAILED
     if (none := fields.get(b"if-none-match")) is not None:
         if _listed(none, validators.etag, weakly=True):
-            return Verdict.NOT_MODIFIED
+            return NOT_MODIFIED
     elif (since := fields.get(b"if-modified-since")) is not None and modified is not None:
         date = parse_date(since, now)
         if date is not None and modified <= date:
-            return Verdict.NOT_MODIFIED
-    return Verdict.PROCEED
+            return NOT_MODIFIED
+    return PROCEED
 
 
 def range_applies(fields: Mapping[bytes, bytes], validators: Validators, now: int) -> bool:

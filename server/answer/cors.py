@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from server.answer.headers import Headers
 
-ANY = b"*"
-METHODS = b"GET, HEAD"
-ASKED_HEADERS = (
+ANY: Final = b"*"
+METHODS: Final = b"GET, HEAD"
+ASKED_HEADERS: Final = (
     b"Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, Cache-Control"
 )
-SHOWN_HEADERS = b"Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag"
-REMEMBER_SECONDS = b"86400"
+SHOWN_HEADERS: Final = b"Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag"
+REMEMBER_SECONDS: Final = b"86400"
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-NAMES = re.compile(rb"%b(?:[ \t]*,[ \t]*%b)*" % (_TOKEN, _TOKEN))  # of fields (RFC 9110 section 5.1)
+NAMES: Final = re.compile(rb"%b(?:[ \t]*,[ \t]*%b)*" % (_TOKEN, _TOKEN))  # of fields (RFC 9110 section 5.1)
 
 
 def cors_headers(origins: Sequence[bytes], origin: bytes | None) -> Headers:

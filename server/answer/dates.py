@@ -5,20 +5,34 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
-DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
-MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
-MONTH = rb"(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-TIME = rb"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-SHORT = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-LONG = rb"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
-FORMS = (
+DAYS: Final = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+MONTHS: Final = (
+    b"Jan",
+    b"Feb",
+    b"Mar",
+    b"Apr",
+    b"May",
+    b"Jun",
+    b"Jul",
+    b"Aug",
+    b"Sep",
+    b"Oct",
+    b"Nov",
+    b"Dec",
+)
+MONTH: Final = rb"(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+TIME: Final = rb"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+SHORT: Final = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+LONG: Final = rb"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
+FORMS: Final = (
     re.compile(SHORT + rb", (?P<day>\d\d) " + MONTH + rb" (?P<year>\d{4}) " + TIME + rb" GMT"),
     re.compile(LONG + rb", (?P<day>\d\d)-" + MONTH + rb"-(?P<year>\d\d) " + TIME + rb" GMT"),  # RFC 850
     re.compile(SHORT + rb" " + MONTH + rb" (?P<day>\d\d| \d) " + TIME + rb" (?P<year>\d{4})"),  # asctime
 )
-HALF_A_CENTURY = 50  # years
-MOST_DATES = 1024  # that are known in writing: the files of a site have few, and now is one
+HALF_A_CENTURY: Final = 50  # years
+MOST_DATES: Final = 1024  # that are known in writing: the files of a site have few, and now is one
 
 
 @lru_cache(MOST_DATES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 from urllib.parse import quote_from_bytes
 
 from server.answer.caching import for_one
@@ -11,12 +12,12 @@ from server.answer.headers import Headers
 from server.answer.rules import Treatment
 
 # RFC 9110 section 15.4.5; of what is not about the content, only what CORS asks for.
-OF_304 = frozenset(b"cache-control content-location etag expires vary last-modified".split())
-OF_CORS = b"access-control-"
-VARY = b"vary"
-CACHE_CONTROL = b"Cache-Control"
+OF_304: Final = frozenset(b"cache-control content-location etag expires vary last-modified".split())
+OF_CORS: Final = b"access-control-"
+VARY: Final = b"vary"
+CACHE_CONTROL: Final = b"Cache-Control"
 # Rules mean these for what lies at a path, not for the page that says that there is nothing.
-OF_CONTENT = frozenset((b"cache-control", b"content-type", b"content-disposition", b"expires"))
+OF_CONTENT: Final = frozenset((b"cache-control", b"content-type", b"content-disposition", b"expires"))
 NONE: frozenset[bytes] = frozenset()
 
 

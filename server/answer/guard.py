@@ -9,11 +9,11 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Network = IPv4Network | IPv6Network
 
-MOST_CREDENTIALS = 1024  # bytes of base64: bcrypt looks at 72 bytes of a password
+MOST_CREDENTIALS: Final = 1024  # bytes of base64: bcrypt looks at 72 bytes of a password
 
 # Modular crypt format: version, cost, 22 characters of salt and 31 of hash.
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")

@@ -7,12 +7,13 @@ beside it: no other name of the same file may lead around a guard.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from server.answer.negotiation import CODINGS
 
-PAGE = b".html"
-INDEX = b"index"
-ENDINGS = tuple(coding.ending for coding in CODINGS)
+PAGE: Final = b".html"
+INDEX: Final = b"index"
+ENDINGS: Final = tuple(coding.ending for coding in CODINGS)
 
 
 def other_names(path: bytes) -> Iterator[bytes]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-IDENTITY = b"identity"
-ANY = b"*"
+IDENTITY: Final = b"identity"
+ANY: Final = b"*"
 # A coding, or a range of media types, and its weight.
-ELEMENT = re.compile(
+ELEMENT: Final = re.compile(
     rb"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z/-]+)(?:[ \t]*;[ \t]*[qQ]=([01](?:\.\d{0,3})?))?[ \t]*"
 )
-ALIASES = {b"x-gzip": b"gzip"}  # section 8.4.1.3
-MOST_ELEMENTS = 64
+ALIASES: Final = {b"x-gzip": b"gzip"}  # section 8.4.1.3
+MOST_ELEMENTS: Final = 64
 
 
 class Coding(NamedTuple):
@@ -20,7 +20,7 @@ class Coding(NamedTuple):
     ending: bytes  # of the file that lies beside the original
 
 
-CODINGS = (Coding(b"zstd", b".zst"), Coding(b"br", b".br"), Coding(b"gzip", b".gz"))  # the best first
+CODINGS: Final = (Coding(b"zstd", b".zst"), Coding(b"br", b".br"), Coding(b"gzip", b".gz"))  # the best first
 
 
 def preferred(accept_encoding: bytes) -> list[bytes]:

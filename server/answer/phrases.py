@@ -1,8 +1,9 @@
 """Reason phrases as RFC 9110 section 15 has them, whatever Python's version knows."""
 
 from http import HTTPStatus
+from typing import Final
 
-NEWER = {413: b"Content Too Large", 414: b"URI Too Long", 416: b"Range Not Satisfiable"}
+NEWER: Final = {413: b"Content Too Large", 414: b"URI Too Long", 416: b"Range Not Satisfiable"}
 
 
 def phrase(status: HTTPStatus) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from server.answer.conditions import Validators, Verdict, judge, range_applies
+from server.answer.conditions import FAILED, NOT_MODIFIED, Validators, judge, range_applies
 from server.answer.dates import http_date
 from server.answer.dress import NONE, OF_CONTENT, dress
 from server.answer.found import Missing, Redirect, Representation, Result, Selection
@@ -14,14 +14,15 @@ from server.answer.headers import Headers
 from server.answer.phrases import phrase
 from server.answer.ranges import MOST_PARTS, FileRange, Unsatisfiable, coalesce, parse_ranges
 from server.answer.rules import Treatment
+from server.answer.statuses import NOT_ACCEPTABLE, OK, PARTIAL_CONTENT
 
-KNOWN_METHODS = frozenset(b"GET HEAD OPTIONS POST PUT DELETE PATCH TRACE CONNECT".split())
-ALLOW = b"GET, HEAD, OPTIONS"
-FALLBACK_CACHING = b"no-cache"
-REDIRECT_CACHING = (b"Cache-Control", b"no-cache")  # or a mistake in one would be remembered for good
-CACHING = frozenset((b"cache-control", b"expires"))
-TYPE = frozenset((b"content-type",))
-NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
+KNOWN_METHODS: Final = frozenset(b"GET HEAD OPTIONS POST PUT DELETE PATCH TRACE CONNECT".split())
+ALLOW: Final = b"GET, HEAD, OPTIONS"
+FALLBACK_CACHING: Final = b"no-cache"
+REDIRECT_CACHING: Final = (b"Cache-Control", b"no-cache")  # or a mistake in one would be remembered for good
+CACHING: Final = frozenset((b"cache-control", b"expires"))
+TYPE: Final = frozenset((b"content-type",))
+NOSNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
 
 
 class Answer(NamedTuple):
@@ -52,7 +53,7 @@ def answer(
     match result:
         case Missing(status):
             # RFC 9110 section 12.5.5: what was refused for one coding may be had in another.
-            vary = ((b"Vary", b"Accept-Encoding"),) if status is HTTPStatus.NOT_ACCEPTABLE else ()
+            vary = ((b"Vary", b"Accept-Encoding"),) if status is NOT_ACCEPTABLE else ()
             plain = page(status, method, vary)
         case Redirect(location, status, by_rule):
             plain = page(status, method, ((b"Location", location), REDIRECT_CACHING))
@@ -79,7 +80,7 @@ def dressed(
 
 
 def _is_in_parts(plain: Answer) -> bool:
-    return plain.status is HTTPStatus.PARTIAL_CONTENT and len(plain.body) > 1
+    return plain.status is PARTIAL_CONTENT and len(plain.body) > 1
 
 
 def _of_selection(
@@ -93,13 +94,13 @@ def _of_selection(
     sent = selected.sent[1]
     validators = _of_variant(sent.validators, selected.coding)
     about = _about(selected)
-    if selected.status is not HTTPStatus.OK:  # a page that says so: no version of what was asked for
+    if selected.status is not OK:  # a page that says so: no version of what was asked for
         return _whole(method, sent, selected, about, Validators(None, None))
-    match judge(fields, validators, now):
-        case Verdict.FAILED:
-            return page(HTTPStatus.PRECONDITION_FAILED, method)
-        case Verdict.NOT_MODIFIED:
-            return Answer(HTTPStatus.NOT_MODIFIED, (*_validators(validators), *about), ())
+    verdict = judge(fields, validators, now)
+    if verdict is FAILED:
+        return page(HTTPStatus.PRECONDITION_FAILED, method)
+    if verdict is NOT_MODIFIED:
+        return Answer(HTTPStatus.NOT_MODIFIED, (*_validators(validators), *about), ())
     wanted = fields.get(b"range")
     # RFC 9110 section 14.2: Range is defined for GET only.
     if wanted is not None and method == b"GET" and range_applies(fields, validators, now):
@@ -123,7 +124,7 @@ def _of_selection(
 def is_unmodified(fields: Mapping[bytes, bytes], selected: Selection, now: int) -> bool:
     """Whether who asks with these conditions has it already."""
     validators = _of_variant(selected.sent[1].validators, selected.coding)
-    return selected.status is HTTPStatus.OK and judge(fields, validators, now) is Verdict.NOT_MODIFIED
+    return selected.status is OK and judge(fields, validators, now) is NOT_MODIFIED
 
 
 def _about(selected: Selection) -> Headers:
@@ -159,7 +160,7 @@ def _whole(
         (b"Content-Length", b"%d" % sent.size),
         *_validators(validators),
         *about,
-        *(_offers() if selected.status is HTTPStatus.OK else (NOSNIFF,)),
+        *(_offers() if selected.status is OK else (NOSNIFF,)),
     )
     body = (FileRange(0, sent.size),) if method == b"GET" and sent.size else ()
     return Answer(selected.status, headers, body)
@@ -180,7 +181,7 @@ def _some_of(
             (b"Content-Range", _content_range(parts[0], size)),
             *common,
         )
-        return Answer(HTTPStatus.PARTIAL_CONTENT, headers, (parts[0],))
+        return Answer(PARTIAL_CONTENT, headers, (parts[0],))
     return _parts(size, kind, parts, common, boundary) if len(parts) <= MOST_PARTS else None
 
 
@@ -199,7 +200,7 @@ def _parts(size: int, kind: Headers, parts: Sequence[FileRange], common: Headers
         (b"Content-Length", b"%d" % length),
         *common,
     )
-    return Answer(HTTPStatus.PARTIAL_CONTENT, headers, tuple(body))
+    return Answer(PARTIAL_CONTENT, headers, tuple(body))
 
 
 def _content_range(part: FileRange, size: int) -> bytes:

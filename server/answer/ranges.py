@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-SPEC = re.compile(rb"[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*")
-MOST_ASKED = 256  # before any is looked at; who asks for more gets the whole file
-MOST_PARTS = 64  # in one answer; the same
-NEAR_BYTES = 128  # a gap so small costs less than the head of another part
-MOST_DIGITS = 19  # beyond that no file reaches, and int() takes its time
+SPEC: Final = re.compile(rb"[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*")
+MOST_ASKED: Final = 256  # before any is looked at; who asks for more gets the whole file
+MOST_PARTS: Final = 64  # in one answer; the same
+NEAR_BYTES: Final = 128  # a gap so small costs less than the head of another part
+MOST_DIGITS: Final = 19  # beyond that no file reaches, and int() takes its time
 
 
 class FileRange(NamedTuple):

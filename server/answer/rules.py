@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
+from typing import Final
 
 from server.answer.detour import Detour
 from server.answer.guard import Network, Realm
@@ -20,17 +21,17 @@ from server.answer.headers import Headers
 from server.answer.names import other_names
 from server.answer.pattern import Pattern
 
-MOST_TREATMENTS = 4096  # different ones
-TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-VALUE = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?|")
+MOST_TREATMENTS: Final = 4096  # different ones
+TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+VALUE: Final = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?|")
 # What frames a message, or says what it is, is not for rules.
-OURS = frozenset(
+OURS: Final = frozenset(
     b"connection content-encoding content-length content-range date etag keep-alive te trailer "
     b"transfer-encoding upgrade www-authenticate".split()
 )
-DISPOSITION = b"content-disposition"
-OF_CORS = (b"access-control-allow-origin", b"access-control-expose-headers")
-NOT_REMOVED = OURS - {b"etag"} | {b"vary"}
+DISPOSITION: Final = b"content-disposition"
+OF_CORS: Final = (b"access-control-allow-origin", b"access-control-expose-headers")
+NOT_REMOVED: Final = OURS - {b"etag"} | {b"vary"}
 
 
 @dataclass(frozen=True, slots=True)

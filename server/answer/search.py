@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
 
 from server.answer.found import (
@@ -24,19 +24,20 @@ from server.answer.found import (
 )
 from server.answer.listing import order_of
 from server.answer.negotiation import CODINGS, IDENTITY
+from server.answer.statuses import NOT_ACCEPTABLE, NOT_FOUND, OK
 from server.answer.target import path_of
 from server.answer.wishes import NAVIGATION_FIELDS, Wishes
 
-INDEX = b"index.html"
-NOT_FOUND_PAGE = b"404.html"
-ENDING = b".html"
-NEVER = frozenset((b".git", b".hg", b".svn"))
-WELL_KNOWN = b".well-known"
-SITE_FILES = (b"_headers", b"_redirects")
-RESERVED = (*SITE_FILES, b"headrace.toml")  # in a root: they are for us
+INDEX: Final = b"index.html"
+NOT_FOUND_PAGE: Final = b"404.html"
+ENDING: Final = b".html"
+NEVER: Final = frozenset((b".git", b".hg", b".svn"))
+WELL_KNOWN: Final = b".well-known"
+SITE_FILES: Final = (b"_headers", b"_redirects")
+RESERVED: Final = (*SITE_FILES, b"headrace.toml")  # in a root: they are for us
 _ENDINGS = {coding.name: coding.ending for coding in CODINGS}
-FAILURES = (401, 403, 404, 406, 500, 503)  # with which failure() is ever called
-MOST_LEVELS = 8  # where a 404.html is looked for
+FAILURES: Final = (401, 403, 404, 406, 500, 503)  # with which failure() is ever called
+MOST_LEVELS: Final = 8  # where a 404.html is looked for
 
 
 class Habits(NamedTuple):
@@ -71,7 +72,7 @@ def hidden(path: bytes, dotfiles: bool) -> bool:
     """Whether the path names something that is not for the public."""
     if path in _RESERVED:
         return True
-    if b"/." not in path and not path.startswith(b"."):
+    if path.find(b"/.") < 0 and not path.startswith(b"."):
         return False
     names = [name for name in path.split(b"/") if name.startswith(b".")]
     if not NEVER.isdisjoint(names):
@@ -82,13 +83,13 @@ def hidden(path: bytes, dotfiles: bool) -> bool:
 def search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Rules) -> Steps:
     """What to answer to a GET or HEAD of this target, whose path is `path`."""
     if hidden(path, habits.dotfiles):
-        return (yield from failure(HTTPStatus.NOT_FOUND, path, wishes, rules))
+        return (yield from failure(NOT_FOUND, path, wishes, rules))
     if detour := rules.detour(b"/" + path, force=True):
         return (yield from _detour(detour, path, target, wishes, habits, rules))
     result = yield from _ordinary(path, target, wishes, habits)
     if not isinstance(result, Missing):
         return result
-    if result.status is HTTPStatus.NOT_FOUND:
+    if result.status is NOT_FOUND:
         if detour := rules.detour(b"/" + path, force=False):
             found = yield from _detour(detour, path, target, wishes, habits, rules)
             return found._replace(fallback=True) if isinstance(found, Selection) else found
@@ -108,7 +109,7 @@ def failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> St
     places = []
     if named is not None:
         places = [named.lstrip(b"/")]
-    if status is HTTPStatus.NOT_FOUND:
+    if status is NOT_FOUND:
         places += _pages_upward(path)
     for place in places:
         found = yield place
@@ -126,7 +127,7 @@ def _ordinary(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Ste
     found = yield path
     if isinstance(found, Representation):
         return (yield from _selected(path, found, wishes))
-    if isinstance(found, Missing) and found.status is not HTTPStatus.NOT_FOUND:
+    if isinstance(found, Missing) and found.status is not NOT_FOUND:
         return found
     if habits.clean_urls:
         page = yield path + ENDING
@@ -139,7 +140,7 @@ def _directory(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> St
     found = yield path + INDEX
     if isinstance(found, Representation):
         return (yield from _selected(path + INDEX, found, wishes))
-    if isinstance(found, Missing) and found.status is not HTTPStatus.NOT_FOUND:
+    if isinstance(found, Missing) and found.status is not NOT_FOUND:
         return found
     if habits.listing:
         place = Inventory(path, order_of(target.partition(b"?")[2]), wishes.json)
@@ -150,16 +151,16 @@ def _directory(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> St
         page = yield path[:-1] + ENDING
         if isinstance(page, Representation):
             return _without_slash(path, target)
-    return Missing(HTTPStatus.NOT_FOUND)
+    return Missing(NOT_FOUND)
 
 
 def _selected(path: bytes, found: Found, wishes: Wishes) -> Steps:
     """Which of its representations is sent (RFC 9110 section 12.5.3)."""
     if not isinstance(found, Representation):
-        return found if isinstance(found, Missing) else Missing(HTTPStatus.NOT_FOUND)
+        return found if isinstance(found, Missing) else Missing(NOT_FOUND)
     itself = Selection(path, found)
     if not found.codings:
-        return itself if IDENTITY in wishes.codings else Missing(HTTPStatus.NOT_ACCEPTABLE)
+        return itself if IDENTITY in wishes.codings else Missing(NOT_ACCEPTABLE)
     vary = (b"Accept-Encoding",)
     for name in wishes.codings:
         ending = _ENDINGS.get(name)
@@ -170,7 +171,7 @@ def _selected(path: bytes, found: Found, wishes: Wishes) -> Steps:
         variant = yield path + ending
         if isinstance(variant, Representation):
             return itself._replace(coding=name, variant=variant, variant_place=path + ending, vary=vary)
-    return Missing(HTTPStatus.NOT_ACCEPTABLE)
+    return Missing(NOT_ACCEPTABLE)
 
 
 def _detour(
@@ -187,9 +188,9 @@ def _detour(
         return Redirect(_with_query(to, target.partition(b"?")[2]), status, by_rule=True)
     place = to.lstrip(b"/")
     if hidden(place, habits.dotfiles):
-        return (yield from failure(HTTPStatus.NOT_FOUND, path, wishes, rules))
+        return (yield from failure(NOT_FOUND, path, wishes, rules))
     result = yield from _ordinary(place, target, wishes, habits)
-    if status is HTTPStatus.OK or not isinstance(result, Selection):
+    if status is OK or not isinstance(result, Selection):
         if isinstance(result, Missing):
             return (yield from failure(result.status, path, wishes, rules))
         return result

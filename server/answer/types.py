@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
-DEFAULT = b"application/octet-stream"
-PLAIN = b"text/plain; charset=utf-8"
+DEFAULT: Final = b"application/octet-stream"
+PLAIN: Final = b"text/plain; charset=utf-8"
 
 # Names without an ending that every browser can show, and whoever follows such a link wants to read.
 _BY_NAME: dict[bytes, bytes] = {
@@ -155,7 +156,7 @@ def content_type(path: bytes, overrides: Mapping[bytes, bytes] = MappingProxyTyp
     b'text/javascript; charset=utf-8'
     """
     name = path.rpartition(b"/")[2]
-    if b"." not in name.lstrip(b"."):
+    if name.lstrip(b".").find(b".") < 0:
         return _BY_NAME.get(name.lower(), DEFAULT)
     ending = name.rpartition(b".")[2].lower()
     return overrides.get(ending) or _BY_ENDING.get(ending, DEFAULT)

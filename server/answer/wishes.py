@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from server.answer.listing import wants_json
 from server.answer.negotiation import IDENTITY, preferred
 
-NAVIGATIONS = frozenset((b"document", b"iframe", b"frame"))
-NAVIGATION_FIELDS = (b"Sec-Fetch-Dest", b"Accept")
-MOST_KNOWN = 1024  # values of a field: browsers have few
-LONG_BYTES = 256  # what is longer is read each time: anybody can ask for any number of such
+NAVIGATIONS: Final = frozenset((b"document", b"iframe", b"frame"))
+NAVIGATION_FIELDS: Final = (b"Sec-Fetch-Dest", b"Accept")
+MOST_KNOWN: Final = 1024  # values of a field: browsers have few
+LONG_BYTES: Final = 256  # what is longer is read each time: anybody can ask for any number of such
 
 Meaning = TypeVar("Meaning")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Protocol
+from typing import Final, Protocol
 
-SMALL = 64 * 1024  # bytes: a file up to this size is kept whole
-OVERHEAD = 2560  # bytes that an entry takes beside its content, and the look at it that is kept
+SMALL: Final = 64 * 1024  # bytes: a file up to this size is kept whole
+OVERHEAD: Final = 2560  # bytes that an entry takes beside its content, and the look at it that is kept
 
 
 class Holder(Protocol):

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
+from typing import Final
 
 from aio import Disk, Facts, Failed, Listed, Loaded, Look, Opened, Way
 from server.answer.found import Found, Inventory, Missing
@@ -35,13 +36,13 @@ from server.files.terms import Terms
 from server.loop import Loop
 
 FRESH_SECONDS = 1.0  # what was checked so long ago is served without a question
-NEVER = -1.0  # before any time of the loop's
-IDLE_SECONDS = 10.0  # a descriptor that nobody uses is closed then
-LIST_SECONDS = 10.0  # sizes in a list may be so old; names are of the last check
-OPEN_AT_ONCE = 64  # entries looked at in one turn
+NEVER: Final = -1.0  # before any time of the loop's
+IDLE_SECONDS: Final = 10.0  # a descriptor that nobody uses is closed then
+LIST_SECONDS: Final = 10.0  # sizes in a list may be so old; names are of the last check
+OPEN_AT_ONCE: Final = 64  # entries looked at in one turn
 MOST_ENTRIES = 16_384  # those for which somebody waits aside
-LONG_BYTES = 256  # names of nothing that are longer are not remembered: there is no end of them
-SAMPLE = 8  # of the oldest entries, from which the one to go is chosen
+LONG_BYTES: Final = 256  # names of nothing that are longer are not remembered: there is no end of them
+SAMPLE: Final = 8  # of the oldest entries, from which the one to go is chosen
 
 Outcome = Opened | Loaded | Written | Failed
 
@@ -327,6 +328,7 @@ class Docroot:
 
     def _retire(self, entry: Entry) -> None:
         entry.version = RETIRED
+        entry.reference.entry = None
         if entry.check is not None and not entry.waiters:
             entry.check.cancel()  # or a dead disk would keep it, and what it holds
         entry.check = None

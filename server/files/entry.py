@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from aio import Disk, Facts, File, Request
 from server.answer.found import Directory, Found, Inventory, Missing
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from server.files.docroot import Docroot
 
 CHECK_SECONDS = 0.7  # what is in use is looked at so soon again, in the background
-RETIRED = -1
-MOST_READY = 64  # answers that are kept ready for one path
+RETIRED: Final = -1
+MOST_READY: Final = 64  # answers that are kept ready for one path
 
-STATUS_FOR_ERRNO = {
+STATUS_FOR_ERRNO: Final = {
     errno.ENOENT: HTTPStatus.NOT_FOUND,
     errno.ENOTDIR: HTTPStatus.NOT_FOUND,
     errno.ENAMETOOLONG: HTTPStatus.NOT_FOUND,
@@ -31,7 +31,7 @@ STATUS_FOR_ERRNO = {
     errno.EPERM: HTTPStatus.FORBIDDEN,
     errno.ENXIO: HTTPStatus.FORBIDDEN,  # not a regular file
 }
-UNAVAILABLE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY))
+UNAVAILABLE: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY))
 
 
 class Waiter(Protocol):
@@ -66,11 +66,19 @@ class Manner(NamedTuple):
     unmodified: bool  # whoever asks has it already
 
 
+class Reference:
+    """Leads to an entry until it is retired: who remembers an answer does not keep what it was made of."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry: Entry | None = entry
+
+
 class Entry:
     """A small file whole, an open file, the list of a directory, or that there is nothing."""
 
     __slots__ = (
-        "__weakref__",
         "_docroot",
         "alarmed",
         "check",
@@ -86,6 +94,7 @@ class Entry:
         "made_at",
         "path",
         "ready",
+        "reference",
         "request",
         "used_at",
         "version",
@@ -114,6 +123,7 @@ class Entry:
         self.check: Request | None = None  # to be asked again
         self.waiters: dict[Waiter, None] = {}
         self.ready: dict[Manner, tuple[Answer, Dated]] = {}
+        self.reference = Reference(self)
 
     @property
     def key(self) -> bytes | Inventory:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aio import Look
 from server.answer.negotiation import CODINGS
 from server.answer.search import SITE_FILES
@@ -9,7 +11,7 @@ from server.answer.types import belongs_to_a_page, content_type
 from server.files.content import SMALL
 from server.files.terms import Terms
 
-SITE_FILE_BYTES = 1024 * 1024  # of rules in the root, which are read whole
+SITE_FILE_BYTES: Final = 1024 * 1024  # of rules in the root, which are read whole
 
 
 class Looks:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from aio import Disk
 
-MOST_CROSSINGS = 16  # mounts inside a root with threads of their own
+MOST_CROSSINGS: Final = 16  # mounts inside a root with threads of their own
 
 
 class Mounts:

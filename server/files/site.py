@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import Final
 
 from server.answer.found import Inventory, Place
 from server.answer.rules import Rule, Rulebook, Treatment
@@ -16,11 +17,11 @@ from server.files.entry import Client, Entry, Waiter
 from server.files.sitefiles import SiteFiles
 from server.loop import Loop
 
-MOST_PATHS = 16_384  # whose rules are remembered
-MOST_HOSTS = 1024  # names that were asked for
-LONG_BYTES = 256  # what is longer is worked out each time: anybody can ask for any number of such
-RULES_SECONDS = 2.0  # how long answers wait for the rules of a new version
-UNKNOWN = -1
+MOST_PATHS: Final = 16_384  # whose rules are remembered
+MOST_HOSTS: Final = 1024  # names that were asked for
+LONG_BYTES: Final = 256  # what is longer is worked out each time: anybody can ask for any number of such
+RULES_SECONDS: Final = 2.0  # how long answers wait for the rules of a new version
+UNKNOWN: Final = -1
 
 
 class Site:
@@ -46,6 +47,7 @@ class Site:
         self.docroots = list(roots.values())
         self.habits = habits
         self._own_rules = tuple(rules)
+        self.edition = 0  # of all rules: another one as soon as any of them is another
         self._follow(self._own_rules)
         self.version = UNKNOWN  # of the root whose rules are known
         self._waiting: dict[Client, None] = {}
@@ -97,11 +99,6 @@ class Site:
 
     # --- rules, each question answered once for a path ---
 
-    @property
-    def rules(self) -> Rulebook:
-        """Another one as soon as any of them is another."""
-        return self._rulebook
-
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
         work_out = self._detour if len(path) <= LONG_BYTES else self._rulebook.detour
         return work_out(path, force=force)
@@ -134,6 +131,7 @@ class Site:
 
     def _follow(self, rules: Sequence[Rule]) -> None:
         self._rulebook = rulebook = Rulebook(rules)
+        self.edition += 1
         self._treat = lru_cache(MOST_PATHS)(rulebook.treat)
         self._detour = lru_cache(MOST_PATHS)(rulebook.detour)
 

@@ -11,13 +11,14 @@ no date yet, for that would be as weak and cannot say so (RFC 9110 sections 8.8.
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Final
 
 from aio import Facts, Identity
 from server.answer.conditions import Validators
 
-TIMELESS_BEFORE = 315_705_600  # 1980-01-03: the epochs of Unix and of ZIP, in any time zone
-YOUNG_SECONDS = 2  # a file may change again within the grain of its mtime
-MOST_DIGESTS = 65_536
+TIMELESS_BEFORE: Final = 315_705_600  # 1980-01-03: the epochs of Unix and of ZIP, in any time zone
+YOUNG_SECONDS: Final = 2  # a file may change again within the grain of its mtime
+MOST_DIGESTS: Final = 65_536
 
 
 class Digests:

@@ -6,17 +6,17 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sized
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from server.loop import Loop
 from server.observe.journal import Journal
 
 Key = TypeVar("Key", bound=Sized)
 
-MOST_KNOWN = 2048  # request lines, and as many lines of fields: most come again
-LONG_BYTES = 512  # anybody can send any number of such that are longer
-LOGGED = (b"referer", b"user-agent")  # fields, in the order in which they come in a line
-UNSAFE = re.compile(rb"[^ !#-\[\]-~]")  # all but printable ASCII without the quote and the backslash
+MOST_KNOWN: Final = 2048  # request lines, and as many lines of fields: most come again
+LONG_BYTES: Final = 512  # anybody can send any number of such that are longer
+LOGGED: Final = (b"referer", b"user-agent")  # fields, in the order in which they come in a line
+UNSAFE: Final = re.compile(rb"[^ !#-\[\]-~]")  # all but printable ASCII without the quote and the backslash
 
 Told = tuple[bytes, bytes]  # the lines of the fields LOGGED, as they came; empty for those that did not
 

@@ -10,9 +10,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
-MOST_LINES = 10_000  # handed over and not yet written
-LINES_TOGETHER = 128  # in one write(2): more would not stay in the core's own memory
+MOST_LINES: Final = 10_000  # handed over and not yet written
+LINES_TOGETHER: Final = 128  # in one write(2): more would not stay in the core's own memory
 
 
 class Journal:
@@ -28,8 +29,8 @@ class Journal:
         self._something = threading.Event()
         self._ending = False
         self.dropped = 0
-        self._thread = threading.Thread(target=self._write_texts, name="journal", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._write_texts, name="journal", daemon=True)
+        self._writer.start()
 
     def add(self, pieces: Iterable[bytes]) -> None:
         """A line, with what ends it, to be written at the next flush()."""
@@ -59,7 +60,7 @@ class Journal:
         self.flush()
         self._ending = True  # only now: else the thread may leave before it has the last lines
         self._something.set()
-        self._thread.join(seconds)
+        self._writer.join(seconds)
 
     def _write_texts(self) -> None:
         while self._texts or not self._ending:
@@ -74,6 +75,7 @@ class Journal:
         view = memoryview(text)
         try:
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                taken = os.write(self._descriptor, view)
+                view = view[taken:]
         except OSError:
             self.dropped += bytes(view).count(b"\n")

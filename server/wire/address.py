@@ -6,11 +6,11 @@ import os
 import socket
 import stat
 from errno import EADDRINUSE, ENAMETOOLONG
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-BACKLOG = 4096
-MOST_PATH_BYTES = 107  # of a UNIX socket: unix(7) has 108, with a zero at the end
-UNSENT_BYTES = 64 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
+BACKLOG: Final = 4096
+MOST_PATH_BYTES: Final = 107  # of a UNIX socket: unix(7) has 108, with a zero at the end
+UNSENT_BYTES: Final = 64 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
 
 
 class Address(NamedTuple):

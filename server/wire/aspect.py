@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from server.answer.wishes import Wishes
 
-MOST_ASPECTS = 8192
-LONGEST = 512  # bytes
+MOST_ASPECTS: Final = 8192
+LONGEST: Final = 512  # bytes
 # There is no end of ranges, and who sends the others does not come often: each is decided anew.
-DECIDED_EACH_TIME = frozenset((b"range", b"if-range", b"if-match", b"if-unmodified-since"))
+DECIDED_EACH_TIME: Final = frozenset((b"range", b"if-range", b"if-match", b"if-unmodified-since"))
 
 # All that it may be made of.
-ASPECTS = DECIDED_EACH_TIME | {
+ASPECTS: Final = DECIDED_EACH_TIME | {
     b"accept", b"accept-encoding", b"sec-fetch-dest", b"if-none-match", b"if-modified-since", b"origin",
 }  # fmt: skip
 

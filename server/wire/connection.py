@@ -12,7 +12,7 @@ import math
 import select
 import socket
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aio import Shrunk, View
 from server.answer.plan import Answer, page
@@ -26,15 +26,15 @@ from server.wire.heads import Asked, Refusal, Request
 from server.wire.inbox import Inbox
 from server.wire.outbox import Outbox, packed, transmit
 from server.wire.pace import Pace, paced
-from server.wire.patience import Phase
+from server.wire.patience import CLOSED, LINGERING, OPEN
 
 if TYPE_CHECKING:
     from server.wire.server import Server
 
-RECEIVE_BYTES = 64 * 1024
-HEADS_AT_ONCE = 8  # of those that came together, until it is the next one's turn
-STEP_BYTES = 256 * 1024  # of blocks, until it is the next one's turn
-ERRORS = select.EPOLLERR | select.EPOLLHUP
+RECEIVE_BYTES: Final = 64 * 1024
+HEADS_AT_ONCE: Final = 8  # of those that came together, until it is the next one's turn
+STEP_BYTES: Final = 256 * 1024  # of blocks, until it is the next one's turn
+ERRORS: Final = select.EPOLLERR | select.EPOLLHUP
 
 
 class Connection:
@@ -49,7 +49,7 @@ class Connection:
         self._sock = sock
         self._peer = peer
         self._server = server
-        self._phase = Phase.OPEN
+        self._phase = OPEN
         self._inbox = Inbox()
         self._outbox: Outbox | None = None  # the answer that is leaving
         self._exchange: Exchange | None = None  # the request that waits for its answer
@@ -89,7 +89,7 @@ class Connection:
             return 0
 
     def _proceed(self) -> int:
-        if self._phase is not Phase.OPEN:
+        if self._phase is not OPEN:
             return 0
         if self._exchange is not None:
             self._go_on(self._exchange)
@@ -100,7 +100,7 @@ class Connection:
 
     def expire(self) -> None:
         """The deadline has passed."""
-        if self._phase is Phase.OPEN and self.idle and not self._inbox.empty:
+        if self._phase is OPEN and self.idle and not self._inbox.empty:
             self._refuse(self._inbox.too_slow())
         else:
             self.drop()
@@ -112,9 +112,9 @@ class Connection:
 
     def drop(self) -> None:
         """Closes it now, whatever is under way."""
-        if self._phase is Phase.CLOSED:
+        if self._phase is CLOSED:
             return
-        self._phase = Phase.CLOSED
+        self._phase = CLOSED
         if self._exchange is not None:
             self._exchange.abandon()
             self._exchange = None
@@ -148,7 +148,7 @@ class Connection:
         except OSError:
             self.drop()
             return
-        if self._phase is Phase.LINGERING:
+        if self._phase is LINGERING:
             if not data:
                 self.drop()
             return
@@ -198,7 +198,7 @@ class Connection:
     def _serve(self) -> None:
         """Takes heads from the inbox until one has to wait for its answer, or others for theirs."""
         for _ in range(HEADS_AT_ONCE):
-            if self._phase is not Phase.OPEN or not self.idle:
+            if self._phase is not OPEN or not self.idle:
                 break
             head = self._inbox.next_head()
             if head is None:
@@ -375,7 +375,7 @@ class Connection:
                 patience.KEEP_ALIVE_SECONDS if self._inbox.empty else patience.HEAD_SECONDS
             )
         else:
-            self._phase = Phase.LINGERING
+            self._phase = LINGERING
             self._inbox.clear()
             self.deadline = now + patience.LINGER_SECONDS
             try:
@@ -388,6 +388,6 @@ class Connection:
         mask = 0 if self._half_closed or self._inbox.full else select.EPOLLIN
         if self._blocked:
             mask |= select.EPOLLOUT
-        if mask != self._watched and self._phase is not Phase.CLOSED:
+        if mask != self._watched and self._phase is not CLOSED:
             self._watched = mask
             self._server.loop.rewatch(self._sock.fileno(), mask)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from errno import ESTALE
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aio import Shrunk
 from server.answer.cors import is_preflight, preflight
@@ -19,6 +19,7 @@ from server.answer.guard import admits, challenge, credentials
 from server.answer.plan import KNOWN_METHODS, Answer, answer, is_unmodified, not_allowed, options
 from server.answer.rules import Treatment
 from server.answer.search import failure, search
+from server.answer.statuses import SERVICE_UNAVAILABLE, UNAUTHORIZED
 from server.answer.target import path_of
 from server.files.entry import Client, Dated, Entry, Manner
 from server.files.inquiry import Inquiry
@@ -29,7 +30,7 @@ from server.wire.passwords import Judgement, Ticket
 if TYPE_CHECKING:
     from server.wire.server import Server
 
-SOON = (b"Retry-After", b"1")  # seconds
+SOON: Final = (b"Retry-After", b"1")  # seconds
 
 
 class Reply(NamedTuple):
@@ -45,7 +46,7 @@ class Exchange:
     """Ask proceed() until it has a reply; if it has none, the waiter is told when to go on."""
 
     __slots__ = (
-        "_guarded", "_inquiry", "_path", "_peer", "_rules", "_server", "_site", "_ticket", "_treatment",
+        "_edition", "_guarded", "_inquiry", "_path", "_peer", "_server", "_site", "_ticket", "_treatment",
         "_version", "_waiter", "request",
     )  # fmt: skip
 
@@ -63,7 +64,7 @@ class Exchange:
     def _begin(self) -> None:
         site, request = self._site, self.request
         self._version = site.version  # of the root by whose rules it is answered
-        self._rules = site.rules
+        self._edition = site.edition
         begin = partial(search, self._path, request.target, request.wishes, site.habits, site)
         self._inquiry = Inquiry(site, begin, self._waiter)
         self._treatment: Treatment | None = None  # as soon as it is known what was found
@@ -119,7 +120,7 @@ class Exchange:
             return None
         known = credentials(self.request.fields)
         if known is None:
-            return HTTPStatus.UNAUTHORIZED
+            return UNAUTHORIZED
         ticket, self._ticket = self._ticket, None
         if ticket is None:
             ticket = self._server.passwords.check(treatment.realm, *known, self._waiter.wake)
@@ -130,9 +131,9 @@ class Exchange:
             case Judgement.RIGHT:
                 return None
             case Judgement.WRONG:
-                return HTTPStatus.UNAUTHORIZED
+                return UNAUTHORIZED
             case Judgement.BUSY:
-                return HTTPStatus.SERVICE_UNAVAILABLE
+                return SERVICE_UNAVAILABLE
 
     def _reply(self, persistence: bytes) -> Reply:
         result, entry, treatment = self._inquiry.result, self._inquiry.entry, self._treatment
@@ -150,7 +151,7 @@ class Exchange:
                 reply = Reply(*known, entry, treatment.bandwidth)
                 if not treatment.guarded:
                     self._server.recall.keep(
-                        request, persistence, self._site, self._rules, self._inquiry.consulted, reply
+                        request, persistence, self._site, self._edition, self._inquiry.consulted, reply
                     )
                 return reply
             if result.sent[1] is not entry.found:
@@ -158,13 +159,13 @@ class Exchange:
         decided = answer(
             request.method, request.fields, result, treatment, self._server.second, self._server.boundary
         )
-        if decided.status is HTTPStatus.UNAUTHORIZED and treatment.realm is not None:
+        if decided.status is UNAUTHORIZED and treatment.realm is not None:
             field = (b"WWW-Authenticate", challenge(treatment.realm))
             decided = decided._replace(headers=(*decided.headers, field))
-        elif decided.status is HTTPStatus.SERVICE_UNAVAILABLE:
+        elif decided.status is SERVICE_UNAVAILABLE:
             decided = decided._replace(headers=(*decided.headers, SOON))
         head = Head(decided.status, decided.headers, persistence)
-        if manner is not None and entry is not None and decided.status is not HTTPStatus.UNAUTHORIZED:
+        if manner is not None and entry is not None and decided.status is not UNAUTHORIZED:
             entry.keep_ready(manner, decided, head)
         return Reply(decided, head, entry, treatment.bandwidth)
 
@@ -174,7 +175,7 @@ class Exchange:
         return aspect is not None and (treatment.cors is None or not aspect.of_other_origin)
 
     def _unavailable(self, persistence: bytes) -> Reply:
-        nothing = Missing(HTTPStatus.SERVICE_UNAVAILABLE)
+        nothing = Missing(SERVICE_UNAVAILABLE)
         treatment = self._site.treatment(b"/" + self._path, b"/" + self._path)
         decided = answer(self.request.method, self.request.fields, nothing, treatment, self._server.second)
         decided = decided._replace(headers=(*decided.headers, SOON))
@@ -194,7 +195,7 @@ def unreadable(asked: Asked, error: OSError | Shrunk) -> Refusal:
     """What to say when the first bytes of a file cannot be had: it changes just now, or the disk is
     broken."""
     changed = isinstance(error, Shrunk) or error.errno == ESTALE
-    status = HTTPStatus.SERVICE_UNAVAILABLE if changed else HTTPStatus.INTERNAL_SERVER_ERROR
+    status = SERVICE_UNAVAILABLE if changed else HTTPStatus.INTERNAL_SERVER_ERROR
     return Refusal(status, str(error), line=asked.line)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from typing import Final
 
 from aio import BLOCK
 from server.answer.ranges import FileRange
@@ -22,10 +23,10 @@ from server.wire.verdicts import Known, Verdicts, request_of
 
 SHORT_HEAD = 256  # bytes: what is remembered as a whole
 MOST_SHORT = 1024
-MOST_SHORT_BYTES = 4 * 1024 * 1024
-SHORT_BYTES = 2048  # that one takes, with what it keeps alive, beside a body
-MOST_ANSWERS = 16  # at once, until it is the next connection's turn
-MOST_BYTES = 64 * 1024  # of answers that are gathered, but for the last
+MOST_SHORT_BYTES: Final = 4 * 1024 * 1024
+SHORT_BYTES: Final = 2048  # that one takes, with what it keeps alive, beside a body
+MOST_ANSWERS: Final = 16  # at once, until it is the next connection's turn
+MOST_BYTES: Final = 64 * 1024  # of answers that are gathered, but for the last
 
 # Where the head ends, what it means, what is said to it, and how long that is.
 Answered = tuple[int, Known, Remembered, int]
@@ -202,7 +203,7 @@ def _ready(reply: Remembered, date: bytes) -> tuple[bytes, Part | None] | None:
 
 def _body(reply: Remembered) -> Part | None:
     """What is not kept with its head, if it is in memory in one piece."""
-    entry, body = reply.entry(), reply.answer.body
+    entry, body = reply.reference.entry, reply.answer.body
     if entry is None:
         return None
     if entry.content is not None:
@@ -219,7 +220,8 @@ def _size(head: bytes, known: tuple[Known, Remembered]) -> int:
 
 def _rest(asked: Known, reply: Remembered, date: bytes, sent: int, client: Client) -> Outbox:
     """What is left of an answer of which so many bytes have left."""
-    outbox = packed(request_of(*asked), reply.answer, reply.head.dated(date), reply.entry(), client.wake)
+    entry = reply.reference.entry
+    outbox = packed(request_of(*asked), reply.answer, reply.head.dated(date), entry, client.wake)
     outbox.sendable()  # what comes from a file is held from now on
     outbox.sent(sent)
     return outbox

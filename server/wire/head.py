@@ -11,16 +11,17 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Final
 
 import h11
 
 from server.answer.headers import Headers
 from server.answer.phrases import phrase
 
-MOST_SHAPES = 512
-LONG_BYTES = 2048  # of fields that are the same: a shape that is longer is written each time
+MOST_SHAPES: Final = 512
+LONG_BYTES: Final = 2048  # of fields that are the same: a shape that is longer is written each time
 # By name: what stands for it in a shape, and what it may be. They come in the order of the fields.
-VARYING = {
+VARYING: Final = {
     b"Date": (b"?date?", re.compile(rb"[\w ,:]+")),
     b"Content-Length": (b"10203040506070", re.compile(rb"\d+")),
     b"ETag": (b'"?etag?"', re.compile(rb'(?:W/)?"[\x21\x23-\x7e]*"')),

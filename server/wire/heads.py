@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv6Address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import h11
 
@@ -20,23 +20,23 @@ from server.answer.plan import KNOWN_METHODS
 from server.answer.wishes import Wishes
 from server.wire.aspect import Aspect
 
-MOST_BYTES = 16 * 1024  # of a head
-MOST_LINE_BYTES = 8 * 1024  # of a request line: RFC 9112 section 3 recommends at least 8000
-MOST_FIELDS = 100
-EXPECTED = frozenset((b"100-continue", b""))
-HOSTS_KNOWN = 128  # a site has few
+MOST_BYTES: Final = 16 * 1024  # of a head
+MOST_LINE_BYTES: Final = 8 * 1024  # of a request line: RFC 9112 section 3 recommends at least 8000
+MOST_FIELDS: Final = 100
+EXPECTED: Final = frozenset((b"100-continue", b""))
+HOSTS_KNOWN: Final = 128  # a site has few
 
-END = b"\r\n\r\n"
-CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+END: Final = b"\r\n\r\n"
+CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # A control character, or what ends a line elsewhere: the last byte of it is the one that shows it.
-ODD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
-LENGTH = re.compile(rb"\r\ncontent-length:[^\r]*", re.IGNORECASE)
-FOLDED = re.compile(rb"\r\n[ \t]")
+ODD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
+LENGTH: Final = re.compile(rb"\r\ncontent-length:[^\r]*", re.IGNORECASE)
+FOLDED: Final = re.compile(rb"\r\n[ \t]")
 # RFC 3986 section 3.2.2: a name or an IPv4 address, or an IP literal; and a port.
-AUTHORITY = re.compile(
+AUTHORITY: Final = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]+)\]|\[v[0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::\d*)?"
 )
-ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class Request(NamedTuple):

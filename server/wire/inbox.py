@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
+from typing import Final
 
 from server.wire.heads import END, MOST_BYTES, Refusal, fault_of
 
-EMPTY_LINES = re.compile(rb"(?:\r\n)+")
-SHOWN_BYTES = 200  # of a request line that is refused, in the log
+EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
+SHOWN_BYTES: Final = 200  # of a request line that is refused, in the log
 
 
 class Inbox:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from aio import Disk, File, Stream, View
 from server.answer.plan import Answer
@@ -13,8 +13,8 @@ from server.answer.ranges import FileRange
 from server.files.entry import Entry
 from server.wire.heads import Refusal, Request
 
-GATHERED_BYTES = 256 * 1024  # of pieces of memory that leave in one call
-JOINED_BYTES = 16 * 1024  # what is shorter is copied together: cheaper than a list for the kernel
+GATHERED_BYTES: Final = 256 * 1024  # of pieces of memory that leave in one call
+JOINED_BYTES: Final = 16 * 1024  # what is shorter is copied together: cheaper than a list for the kernel
 
 Piece = memoryview | FileRange | Stream
 Part = bytes | View

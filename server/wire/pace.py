@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from server.loop import Loop
 
-TICK_SECONDS = 0.1  # so much may be saved up, or a client that pauses would get it all at once
+TICK_SECONDS: Final = 0.1  # so much may be saved up, or a client that pauses would get it all at once
 
 
 class Pace:

@@ -155,8 +155,8 @@ class _Checker:
         self._verdicts: deque[tuple[bytes, bool]] = deque()
         self._closing = False
         self.eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._thread = threading.Thread(target=self._work, name="passwords", daemon=True)
-        self._thread.start()
+        self._worker = threading.Thread(target=self._work, name="passwords", daemon=True)
+        self._worker.start()
 
     def ask(self, question: _Question) -> None:
         self._questions.put(question)
@@ -169,8 +169,8 @@ class _Checker:
     def close(self) -> None:
         self._closing = True  # what is waiting is not begun
         self._questions.put(None)
-        self._thread.join(LEAVE_SECONDS)
-        if not self._thread.is_alive():  # else a number that is used anew would be written to
+        self._worker.join(LEAVE_SECONDS)
+        if not self._worker.is_alive():  # else a number that is used anew would be written to
             os.close(self.eventfd)
 
     def _work(self) -> None:

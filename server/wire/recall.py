@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
-from weakref import ReferenceType, ref
+from typing import Final, NamedTuple
 
 from server.answer.found import Found
 from server.answer.plan import Answer
-from server.answer.rules import Rulebook
 from server.files.changes import Changes
-from server.files.entry import Dated, Entry
+from server.files.entry import Entry, Reference
 from server.files.site import Site
 from server.loop import Loop
 from server.observe.access import Said
@@ -30,10 +27,10 @@ from server.wire.heads import Request
 from server.wire.table import Table
 
 MOST_REPLIES = 8192
-MOST_TABLE_BYTES = 32 * 1024 * 1024
-REPLY_BYTES = 2048  # that a reply takes, and what it was asked with
-KEPT_BYTES = 16 * 1024  # of a body that is kept behind its head: to join them each time costs more
-LONGEST_PATH = 512  # bytes: there is no end of those that are longer
+MOST_TABLE_BYTES: Final = 32 * 1024 * 1024
+REPLY_BYTES: Final = 2048  # that a reply takes, and what it was asked with
+KEPT_BYTES: Final = 16 * 1024  # of a body that is kept behind its head: to join them each time costs more
+LONGEST_PATH: Final = 512  # bytes: there is no end of those that are longer
 
 Key = tuple[bytes, bytes, bytes, Aspect | None]
 
@@ -41,28 +38,36 @@ Key = tuple[bytes, bytes, bytes, Aspect | None]
 class Basis(NamedTuple):
     """An entry that was asked about, and what it was."""
 
-    entry: ReferenceType[Entry]
+    reference: Reference
     found: Found
 
 
-@dataclass(slots=True, eq=False)
 class Remembered:
     """A reply, and what it rests on."""
 
-    key: Key
-    site: Site
-    rules: ReferenceType[Rulebook]
-    bases: tuple[Basis, ...]
-    answer: Answer
-    head: Dated
-    entry: ReferenceType[Entry]  # whose bytes are sent
-    bandwidth: int | None
-    kept_bytes: int  # of the body, if it is kept behind its head
-    said: Said  # for the log, when it has left
-    holds_until: float = -1.0  # if nothing changes
-    changes: int = 0  # that there had been when that was found
-    date: bytes = b""  # of `dated`
-    dated: bytes = b""
+    __slots__ = (
+        "answer", "bandwidth", "bases", "changes", "date", "dated", "edition", "head", "holds_until",
+        "kept_bytes", "key", "reference", "said", "site",
+    )  # fmt: skip
+
+    def __init__(
+        self, key: Key, site: Site, edition: int, bases: tuple[Basis, ...], reply: Reply, entry: Entry
+    ) -> None:
+        decided = reply.answer
+        self.key = key
+        self.site = site
+        self.edition = edition  # of the site's rules
+        self.bases = bases
+        self.answer = decided
+        self.head = reply.head
+        self.reference = entry.reference  # to the entry whose bytes are sent
+        self.bandwidth = reply.bandwidth
+        self.kept_bytes = _kept(decided, entry.content)  # of the body, if it is kept behind its head
+        self.said = Said.of(decided.status, decided.body_bytes)  # for the log, when it has left
+        self.holds_until = -1.0  # if nothing changes
+        self.changes = 0  # that there had been when that was found
+        self.date = b""  # of `dated`
+        self.dated = b""
 
     def whole(self, date: bytes) -> bytes:
         """Head and body as they leave at this date; nothing if that is too much to be kept. Ask only while
@@ -75,7 +80,7 @@ class Remembered:
     def _whole(self, date: bytes) -> bytes:
         if not self.answer.body:
             return self.head.dated(date)
-        entry = self.entry()
+        entry = self.reference.entry
         if not self.kept_bytes or entry is None or entry.content is None:
             return b""
         return self.head.dated(date) + entry.content[0]
@@ -93,7 +98,7 @@ class Recall:
     def reply(self, request: Request, persistence: bytes) -> Reply | None:
         """The answer, if it is known and holds."""
         known = self.find(request.method, without_query(request.target), persistence, request.aspect)
-        entry = None if known is None else known.entry()
+        entry = None if known is None else known.reference.entry
         if known is None or entry is None or entry.gone:
             return None
         self.hits += 1
@@ -125,35 +130,29 @@ class Recall:
         request: Request,
         persistence: bytes,
         site: Site,
-        rules: Rulebook,
+        edition: int,
         consulted: Iterable[tuple[Entry, Found]],
         reply: Reply,
     ) -> None:
         """A reply that everybody gets who asks so, whatever the query; only lists depend on that."""
-        if reply.entry is None or request.aspect is None or site.rules is not rules:
+        if reply.entry is None or request.aspect is None or site.edition != edition:
             return
         path = without_query(request.target)
         if reply.entry.inventory is not None or len(path) > LONGEST_PATH:
             return
         key = (request.method, path, persistence, request.aspect)
-        bases = tuple(Basis(ref(entry), found) for entry, found in consulted)
-        decided, entry = reply.answer, ref(reply.entry)
-        kept = _kept(decided, reply.entry.content)
-        said = Said.of(decided.status, decided.body_bytes)
-        self._replies.learn(
-            key,
-            Remembered(key, site, ref(rules), bases, decided, reply.head, entry, reply.bandwidth, kept, said),
-        )
+        bases = tuple([Basis(entry.reference, found) for entry, found in consulted])
+        self._replies.learn(key, Remembered(key, site, edition, bases, reply, reply.entry))
 
     def _holds_until(self, known: Remembered) -> float | None:
         """None: it never will again; a time that is past: not before the files have been looked at."""
         site = known.site
-        if known.entry() is None or not site.ready or site.rules is not known.rules():
+        if known.reference.entry is None or not site.ready or site.edition != known.edition:
             return None
         now = self._loop.now
         until = math.inf
         for reference, found in known.bases:
-            entry = reference()
+            entry = reference.entry
             if entry is None or entry.found is not found:
                 return None
             until = min(until, entry.holds_until())

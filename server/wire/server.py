@@ -8,6 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
+from typing import Final
 
 from server.answer.dates import http_date
 from server.files.changes import Changes
@@ -20,7 +21,7 @@ from server.wire.passwords import Passwords
 from server.wire.recall import Recall
 from server.wire.verdicts import Verdicts
 
-ACCEPTS_AT_ONCE = 64
+ACCEPTS_AT_ONCE: Final = 64
 
 
 class Server:

@@ -20,9 +20,10 @@ line and the first colon of a field.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from server.observe.access import LOGGED, Told
 from server.wire.aspect import ASPECTS, Aspect, without_query
@@ -32,15 +33,18 @@ from server.wire.table import Table
 MOST_LINES = 4096  # of requests
 MOST_FIELD_LINES = 16_384
 MOST_MEANINGS = 8192
-MOST_TABLE_BYTES = 4 * 1024 * 1024  # of a kind, with what they mean
-LINE_BYTES = 200  # that a line takes, however short it is
-MEANING_BYTES = 600  # that a meaning takes, and eight for each line
+MOST_TABLE_BYTES: Final = 4 * 1024 * 1024  # of a kind, with what they mean
+LINE_BYTES: Final = 200  # that a line takes, however short it is
+MEANING_BYTES: Final = 600  # that a meaning takes, and eight for each line
 LONGEST_LINE = MOST_BYTES // 2
-LONGEST_COUNTING = 512  # bytes of a line that an answer may depend on
-MOST_NEW = 4  # lines; of more h11 is given the whole head
-TELLING = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"))
-COUNTING = TELLING | ASPECTS | {b"host", b"connection"}
-PERSISTENCE = frozenset((b"", b"keep-alive", b"close"))
+LONGEST_COUNTING: Final = 512  # bytes of a line that an answer may depend on
+MOST_NEW: Final = 4  # lines; of more h11 is given the whole head
+TELLING: Final = frozenset(
+    (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
+)
+COUNTING: Final = TELLING | ASPECTS | {b"host", b"connection"}
+PLAIN_TARGET: Final = re.compile(rb"[!-~]+")  # what h11 accepts: visible characters
+PERSISTENCE: Final = frozenset((b"", b"keep-alive", b"close"))
 
 
 class Line:
@@ -77,8 +81,8 @@ class Kind:
         self.field = field  # None: no answer depends on what it says
 
 
-OTHER = Kind(b"")
-TOLD = {name: Kind(name) for name in LOGGED}
+OTHER: Final = Kind(b"")
+TOLD: Final = {name: Kind(name) for name in LOGGED}
 
 
 @dataclass(slots=True, eq=False)
@@ -182,7 +186,8 @@ class Verdicts:
         parts = _parts(line)
         if parts is None or not all(b":" in text for text in new) or not _are_plain(_joined(new.values())):
             return None
-        return Line(line, *parts) if accepted(*parts, new.values()) else None
+        plain = not new and PLAIN_TARGET.fullmatch(parts[1])
+        return Line(line, *parts) if plain or accepted(*parts, new.values()) else None
 
     def _learn_line(self, line: bytes, asked: Line) -> None:
         if len(line) <= LONGEST_LINE:
@@ -246,7 +251,7 @@ def _parts(line: bytes) -> tuple[bytes, bytes] | None:
     target, _, version = rest.partition(b" ")
     if method not in (b"GET", b"HEAD") or version != b"HTTP/1.1":
         return None
-    return (method, target) if target.startswith(b"/") and b"#" not in target else None
+    return (method, target) if target.startswith(b"/") and target.find(b"#") < 0 else None
 
 
 def _is_plain(request: Request, line: bytes) -> bool:

@@ -132,7 +132,7 @@ def run(*options: str, rig: str = "") -> subprocess.CompletedProcess[str]:
 def test_without_one_measure_the_answers_are_the_same(tmp_path: Path, measure: str) -> None:
     page = b"content" * 100
     (tmp_path / "page.html").write_bytes(page)
-    command = (sys.executable, "-m", "loadtest.bench.without", measure)
+    command = (sys.executable, "-m", "loadtest.bench.interpreted", measure)
     with serving(tmp_path, command=command) as server, Client(server.port) as client:
         for agent in ("short", "short", "short", "long" * 100, "long" * 100, "long" * 100):
             answer = client.ask("/page.html", f"User-Agent: {agent}")

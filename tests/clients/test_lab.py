@@ -187,6 +187,20 @@ def test_stacks_are_gathered_without_places_and_threads_that_wait() -> None:
     assert list(run.calls["turn (server/loop.py:20)"].calls) == ["? (libc.so.6)"]
 
 
+def test_what_was_translated_to_c_is_named_as_it_is_in_python() -> None:
+    seen = (
+        "CPyPy_loop___Loop___run (headrace__mypyc.so);CPyDef_loop___Loop___run (headrace__mypyc.so);"
+        "CPyDef_plan____of_selection (build/__native_headrace.c:12);"
+        "CPyDef_head___Head_____init__ (headrace__mypyc.so) 2",
+    )
+    root = stacks.gathered(seen)
+    (run,) = root.calls.values()
+    (selection,) = run.calls.values()
+    assert [run.name, selection.name, *selection.calls] == [
+        "Loop.run (loop.py)", "_of_selection (plan.py)", "Head.__init__ (head.py)",
+    ]  # fmt: skip
+
+
 def test_a_flame_graph_says_what_it_is_of_and_the_share_of_each_call() -> None:
     graph = stacks.drawn(stacks.gathered(["run;<module> 3", "run;send 1"]), "headrace & load")
     assert "headrace &amp; load" in graph
