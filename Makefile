@@ -6,7 +6,7 @@ BIN = .venv/bin
 # What is translated to C: where one of these is newer, all are translated again.
 SOURCES = $(wildcard aio/*.c aio/*.h aio/*.py aio/*.pyi server/*.py server/*/*.py) pyproject.toml setup.py
 
-.PHONY: install serve test lint image loadtest lab bench clean
+.PHONY: install plain serve test lint image loadtest lab bench clean
 
 .venv/ready: $(SOURCES)
 	$(PYTHON) -m venv .venv
@@ -15,6 +15,11 @@ SOURCES = $(wildcard aio/*.c aio/*.h aio/*.py aio/*.pyi server/*.py server/*/*.p
 	touch $@
 
 install: .venv/ready
+
+# What is installed to be edited then runs as it is written, without a minute of waiting, until the next `make`.
+plain: install
+	rm -f *.so server/*.so server/*/*.so $(filter-out %.abi3.so,$(wildcard aio/*.so))
+	touch .venv/ready
 
 serve: install
 	$(BIN)/headrace $(ROOT) --listen $(LISTEN)
