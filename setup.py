@@ -38,5 +38,5 @@ def extensions() -> list[Extension]:
 
 
 # An installer runs this file also to ask what there is, and need not wait for an answer.
-asked = {"egg_info", "dist_info", "sdist"}.intersection(sys.argv)
-setup(cffi_modules=["aio/_build.py:ffibuilder"], ext_modules=[] if asked else extensions())
+builds = {"build", "build_ext", "bdist_wheel", "editable_wheel", "install"}.intersection(sys.argv)
+setup(cffi_modules=["aio/_build.py:ffibuilder"], ext_modules=extensions() if builds else [])

@@ -136,7 +136,8 @@ class Server:
                 return
             client.setblocking(False)
             self.accepted += 1
-            self._connections.add(Connection(client, peer[0] if peer else "", self))
+            # At a UNIX socket it is a name, if the client has one, and not an address.
+            self._connections.add(Connection(client, peer[0] if isinstance(peer, tuple) else "", self))
 
     def _pause(self, error: OSError) -> None:
         """No descriptor or no memory: to try again at once would be to spin."""

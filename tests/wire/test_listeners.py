@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -17,10 +18,11 @@ def root(tmp_path):
     return tmp_path / "root"
 
 
-def ask_at(name) -> bytes:
+def ask_at(name, prepare=lambda client: None) -> bytes:
     """What a request at a UNIX socket is answered with."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
+        prepare(client)
         client.connect(str(name))
         client.sendall(get("/", "Connection: close"))
         return b"".join(iter(lambda: client.recv(4096), b""))
@@ -41,6 +43,25 @@ def test_a_name_that_a_dead_server_left_is_taken_over(root, tmp_path):
         left.bind(str(name))
     with serving(root, "--listen", f"unix:{name}"):
         assert ask_at(name).endswith(b"\r\n\r\nhome\n")
+
+
+NAMES = {
+    "none": lambda client: None,
+    "a file's": lambda client: client.bind(f"{tempfile.mkdtemp()}/client"),
+    "an abstract one": lambda client: client.bind("\0headrace of a client"),
+    "the kernel's": lambda client: client.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1),
+}
+
+
+@pytest.mark.parametrize("prepare", NAMES.values(), ids=NAMES)
+def test_whatever_its_name_is_a_client_at_a_unix_socket_has_no_address(root, tmp_path, prepare):
+    name, rules = tmp_path / "socket", tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\npath = "/**"\ndeny = ["192.0.2.0/24"]\n')
+    options = ("--listen", f"unix:{name}", "--config", rules, "--log", "common")
+    log = tmp_path / "log"
+    with log.open("wb") as lines, serving(root, *options, stdout=lines.fileno()):
+        assert [ask_at(name, prepare)[-5:] for _ in range(2)] == [b"home\n"] * 2
+    assert [line[:7] for line in log.read_text().splitlines()] == ["- - - ["] * 2
 
 
 @pytest.mark.parametrize("is_socket", [True, False], ids=["a server", "a file"])
