@@ -32,22 +32,23 @@ from aio.means import Means
 from aio.reads import READ_QUOTA, READERS, Reads
 from aio.records import Records
 from aio.request import (
+    CHECK,
     CHECKS,
+    FOLLOW,
+    HASH,
     HASHES,
+    LANES,
+    LIST,
+    LISTS,
     LOOK,
-    ONE_BY_ONE,
-    OPENING,
+    OPEN,
+    OPENS,
     PAGES,
-    TO_CHECK,
-    TO_FOLLOW,
-    TO_OPEN,
-    Kind,
-    Lane,
     Request,
     facts_of,
     job_for,
     new_job,
-)
+)  # fmt: skip
 from aio.service import Service
 from aio.stream import BlockStream, Stream
 
@@ -75,8 +76,8 @@ class Disk:
         self._group: Any = service.add(self, READ_QUOTA if means.native else 0, OPENERS, READERS)
         # In the order of going first. What nobody wants any more leaves its lane at once: a dead disk
         # would keep it for ever.
-        self._queues: dict[Lane, OrderedDict[Request, None]] = {lane: OrderedDict() for lane in Lane}
-        self._under_way = dict.fromkeys(Lane, 0)
+        self._queues: dict[int, OrderedDict[Request, None]] = {lane: OrderedDict() for lane in LANES}
+        self._under_way = dict.fromkeys(LANES, 0)
         self._closes: list[int] = []
         self._native = means.native
         if error := lib.group_aio_error(self._group):
@@ -108,14 +109,14 @@ class Disk:
     def open(self, root: int, path: bytes, done: Callable[[Outcome], None], look: Look = LOOK) -> Request:
         """Opens a regular file beneath the directory `root` (a descriptor), or reads it whole
         if it is small."""
-        return self._ask(Request(TO_OPEN, path, root, look, done, self._leave))
+        return self._ask(Request(OPEN, path, root, look, done, self._leave))
 
     def check(
         self, root: int, path: bytes, done: Callable[[Facts | Failed | None], None], look: Look = LOOK
     ) -> Request:
         """What the path names by now; None if that is what it was when this request was asked before.
         Goes before opens: somebody may be waiting."""
-        return self._ask(Request(TO_CHECK, path, root, look, done, self._leave))
+        return self._ask(Request(CHECK, path, root, look, done, self._leave))
 
     def check_again(self, request: Request) -> None:
         """The same, when it has been answered."""
@@ -125,7 +126,7 @@ class Disk:
         self, root: int, path: bytes, done: Callable[[Hashed | Failed], None], look: Look = LOOK
     ) -> Request:
         """The digest of a whole file, when there is nothing else to do."""
-        return self._ask(Request(Kind.HASH, path, root, look, done, self._leave))
+        return self._ask(Request(HASH, path, root, look, done, self._leave))
 
     def list_directory(
         self,
@@ -137,12 +138,12 @@ class Disk:
     ) -> Request:
         """What is in a directory: directories first, then by "name", "size" or "time"; True turns
         that order round."""
-        return self._ask(Request(Kind.LIST, path, root, look, done, self._leave, order))
+        return self._ask(Request(LIST, path, root, look, done, self._leave, order))
 
     def follow(self, root: int, path: bytes, done: Callable[[bool], None]) -> Request:
         """Has the descriptor `root` be of the directory that the path (from the working directory)
         names by now; whether it was another one until then. What does not exist changes nothing."""
-        return self._ask(Request(TO_FOLLOW, path, root, LOOK, done, self._leave))
+        return self._ask(Request(FOLLOW, path, root, LOOK, done, self._leave))
 
     def has_settled(self, facts: Facts, *, loaded: bool) -> bool:
         """Whether a file that was too young when it was opened no longer is: for direct I/O, or to
@@ -168,23 +169,23 @@ class Disk:
                 self._under_way[lane] += 1
                 waiting = self._queues[lane]
                 free = self.job_quota - self.jobs_in_flight  # threads, among which checks are dealt out
-                together = min(-(-len(waiting) // free), CHECKS_TOGETHER) if lane is CHECKS else 1
+                together = min(-(-len(waiting) // free), CHECKS_TOGETHER) if lane == CHECKS else 1
                 self._start([waiting.popitem(last=False)[0] for _ in range(together)])
             else:
                 return
 
-    def _next_lane(self) -> Lane | None:
+    def _next_lane(self) -> int | None:
         """What goes first: what somebody waits for before what takes its time. Nothing gets all
         the threads: of what takes its time only one at once, and of pages all but one, if others
         wait."""
         for lane, waiting in self._queues.items():
-            if not waiting or (lane in OPENING and not self._may_open()):
+            if not waiting or (lane in (PAGES, OPENS) and not self._may_open()):
                 continue
-            if lane is PAGES and self._queues[Lane.OPEN] and self._under_way[lane] >= self.job_quota - 1:
+            if lane == PAGES and self._queues[OPENS] and self._under_way[lane] >= self.job_quota - 1:
                 continue
-            if lane in ONE_BY_ONE and self._under_way[lane]:
+            if lane in (LISTS, HASHES) and self._under_way[lane]:
                 continue
-            if lane is HASHES and self.jobs_in_flight:
+            if lane == HASHES and self.jobs_in_flight:
                 continue
             return lane
         return None
@@ -223,7 +224,7 @@ class Disk:
 
     def _job_for(self, request: Request) -> Job:
         job = job_for(request, direct=self._native, settle_ns=self.means.settle_ns)
-        if request.kind is TO_CHECK:
+        if request.kind == CHECK:
             job.kept = 1
             request.job = job = ffi.gc(job, lib.job_free)
         return job
@@ -245,23 +246,22 @@ class Disk:
         elif isinstance(outcome, Listed):
             outcome.records.release()
 
-    def _understand(self, kind: Kind, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
+    def _understand(self, kind: int, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
         result = job.result
-        if kind is TO_CHECK and result == 1:
+        if kind == CHECK and result == 1:
             return None
-        if kind is TO_FOLLOW:
+        if kind == FOLLOW:
             return result == 1
         if result < 0:
             return Failed(-result, job.crossing)
         facts = facts_of(job)
-        if kind is TO_OPEN:
+        if kind == OPEN:
             return self._opened(result, facts, job)
-        match kind:
-            case Kind.HASH:
-                return Hashed(facts, bytes(ffi.buffer(job.digest)))
-            case Kind.LIST:
-                packed = memoryview(ffi.buffer(job.content, job.content_size))
-                return Listed(facts, Records(packed, job.count, lambda: lib.job_free(job)))
+        if kind == HASH:
+            return Hashed(facts, bytes(ffi.buffer(job.digest)))
+        if kind == LIST:
+            packed = memoryview(ffi.buffer(job.content, job.content_size))
+            return Listed(facts, Records(packed, job.count, lambda: lib.job_free(job)))
         return facts
 
     def _opened(self, result: int, facts: Facts, job: Job) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from aio._kernel import ffi, lib
@@ -13,44 +12,24 @@ if TYPE_CHECKING:
     from aio._kernel import Job
 
 
-class Kind(IntEnum):
-    """What is done with a path."""
+# What is done with a path.
+OPEN: Final = int(lib.JOB_OPEN)
+CHECK: Final = int(lib.JOB_CHECK)
+HASH: Final = int(lib.JOB_HASH)
+LIST: Final = int(lib.JOB_LIST)
+FOLLOW: Final = int(lib.JOB_FOLLOW)
 
-    OPEN = lib.JOB_OPEN
-    CHECK = lib.JOB_CHECK
-    HASH = lib.JOB_HASH
-    LIST = lib.JOB_LIST
-    FOLLOW = lib.JOB_FOLLOW
+# In which line it waits, in the order in which they are served.
+CHECKS: Final = 0
+FOLLOWS: Final = 1
+PAGES: Final = 2  # opens that somebody looks at an empty window for
+OPENS: Final = 3
+LISTS: Final = 4
+HASHES: Final = 5
+LANES: Final = (CHECKS, FOLLOWS, PAGES, OPENS, LISTS, HASHES)
+LANE_OF: Final = {CHECK: CHECKS, FOLLOW: FOLLOWS, OPEN: OPENS, LIST: LISTS, HASH: HASHES}
 
-
-class Lane(IntEnum):
-    """What goes before what."""
-
-    CHECK = 0
-    FOLLOW = 1
-    PAGE = 2  # opens that somebody looks at an empty window for
-    OPEN = 3
-    LIST = 4
-    HASH = 5
-
-
-LANES: Final = {
-    Kind.CHECK: Lane.CHECK,
-    Kind.FOLLOW: Lane.FOLLOW,
-    Kind.OPEN: Lane.OPEN,
-    Kind.LIST: Lane.LIST,
-    Kind.HASH: Lane.HASH,
-}
-ONE_BY_ONE: Final = frozenset((Lane.LIST, Lane.HASH))
-OPENING: Final = frozenset((Lane.PAGE, Lane.OPEN))
-# Bound once: to find a member of an Enum by its name costs a call of a function in Python 3.11.
-TO_OPEN: Final = Kind.OPEN
-TO_CHECK: Final = Kind.CHECK
-TO_FOLLOW: Final = Kind.FOLLOW
-PAGES: Final = Lane.PAGE
-CHECKS: Final = Lane.CHECK
-HASHES: Final = Lane.HASH
-WAYS: Final = tuple(Way)
+WAYS: Final = tuple(Way)  # by number: to call the Enum for one costs a call of a function
 ORDERS: Final = {"name": lib.ORDER_NAME, "size": lib.ORDER_SIZE, "time": lib.ORDER_TIME}
 LOOK: Final = Look()
 
@@ -62,7 +41,7 @@ class Request:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: int,
         path: bytes,
         root: int,
         look: Look,
@@ -79,7 +58,7 @@ class Request:
         self.order = order
         self.cancelled = False
         self.job: Job | None = None  # if it is kept, to be asked again
-        self.lane: Lane = PAGES if kind is TO_OPEN and look.page else LANES[kind]
+        self.lane = PAGES if kind == OPEN and look.page else LANE_OF[kind]
 
     def cancel(self) -> None:
         """Nobody waits for it any more. What it opens, if it is under way, is closed again."""

@@ -8,7 +8,7 @@ that the next one could take for the beginning or the end of another message (RF
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv6Address
@@ -30,6 +30,7 @@ END: Final = b"\r\n\r\n"
 CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # A control character, or what ends a line elsewhere: the last byte of it is the one that shows it.
 ODD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
+VISIBLE: Final = re.compile(rb"[!-~]+")  # all that a request target is made of, for h11
 LENGTH: Final = re.compile(rb"\r\ncontent-length:[^\r]*", re.IGNORECASE)
 FOLDED: Final = re.compile(rb"\r\n[ \t]")
 # RFC 3986 section 3.2.2: a name or an IPv4 address, or an IP literal; and a port.
@@ -131,9 +132,12 @@ def verdict(head: bytes) -> Request | Refusal:
     return judged.of(head) if isinstance(judged, Refusal) else judged
 
 
-def accepted(method: bytes, target: bytes, fields: Iterable[tuple[bytes, bytes]]) -> bool:
+def accepted(method: bytes, target: bytes, fields: Collection[tuple[bytes, bytes]]) -> bool:
     """Whether h11 accepts these as parts of a request of HTTP/1.1, which has a Host besides. It
-    costs a quarter of a verdict, and knows nothing of what is around them."""
+    costs a quarter of a verdict, and knows nothing of what is around them. Where there are no
+    fields, only its grammar of the target is left, and h11 need not be asked."""
+    if not fields and method in KNOWN_METHODS:
+        return VISIBLE.fullmatch(target) is not None
     try:
         h11.Request(method=method, target=target, headers=[(b"Host", b"a"), *fields])
     except h11.LocalProtocolError:

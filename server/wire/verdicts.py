@@ -20,7 +20,6 @@ line and the first colon of a field.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -43,7 +42,6 @@ TELLING: Final = frozenset(
     (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
 )
 COUNTING: Final = TELLING | ASPECTS | {b"host", b"connection"}
-PLAIN_TARGET: Final = re.compile(rb"[!-~]+")  # what h11 accepts: visible characters
 PERSISTENCE: Final = frozenset((b"", b"keep-alive", b"close"))
 
 
@@ -186,8 +184,7 @@ class Verdicts:
         parts = _parts(line)
         if parts is None or not all(b":" in text for text in new) or not _are_plain(_joined(new.values())):
             return None
-        plain = not new and PLAIN_TARGET.fullmatch(parts[1])
-        return Line(line, *parts) if plain or accepted(*parts, new.values()) else None
+        return Line(line, *parts) if accepted(*parts, new.values()) else None
 
     def _learn_line(self, line: bytes, asked: Line) -> None:
         if len(line) <= LONGEST_LINE:
