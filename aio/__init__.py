@@ -23,8 +23,8 @@ of HTTP or of sockets::
     disk.open(root, b"big.iso", opened)
     epoll.register(service.eventfd, select.EPOLLIN)
     while True:
-        service.flush()                               # once a turn: pass on what was asked for
-        for fd, _ in epoll.poll():
+        later = service.flush()                       # once a turn: pass on what was asked for
+        for fd, _ in epoll.poll(min(later, 1)):       # the next turn comes by then, whatever happens
             if fd == service.eventfd:
                 service.reap()                        # calls opened() and go_on()
 

@@ -9,7 +9,18 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).parent
-SOURCES = ("service.c", "native.c", "posix.c", "jobs.c", "walk.c", "list.c", "digest.c", "memory.c", "lend.c")
+SOURCES = (
+    "service.c",
+    "native.c",
+    "posix.c",
+    "jobs.c",
+    "threads.c",
+    "walk.c",
+    "list.c",
+    "digest.c",
+    "memory.c",
+    "lend.c",
+)
 
 
 def declarations() -> str:

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from errno import errorcode
+from math import inf
 from struct import pack
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,9 +45,9 @@ from aio.request import (
     OPEN,
     OPENS,
     PAGES,
+    Models,
     Request,
     facts_of,
-    job_for,
     new_job,
 )  # fmt: skip
 from aio.service import Service
@@ -55,10 +56,33 @@ from aio.stream import BlockStream, Stream
 if TYPE_CHECKING:
     from aio._kernel import Job
 
-OPENERS: Final = 4  # threads for what has no AIO call: they mostly sleep
+OPENERS: Final = 16  # threads for what has no AIO call: they mostly sleep
 CLOSES_TOGETHER: Final = 64  # by one thread
 CHECKS_TOGETHER: Final = 16  # likewise: to wake a thread and to be told costs more than to look
+# To wake a thread for a look at a path, and to be told of it, costs more than one that finds all in memory.
+# So as long as they are quick, more jobs are handed over than there are threads, and a thread is woken for
+# several. One that takes a few milliseconds ends that.
+QUICK_NS: Final = 200_000  # that it takes, on average
+LOOKS_AVERAGED: Final = 16
+JOBS_AT_ONCE: Final = 32
+JOBS_PER_THREAD: Final = 4
+SOON: Final = 0.005  # seconds, until it is seen whether a thread was enough
 MOST_FILES: Final = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
+
+
+class Work:
+    """Requests of one lane, which one thread works off, one after the other."""
+
+    __slots__ = ("_disk", "jobs", "requests")
+
+    def __init__(self, disk: Disk, requests: Sequence[Request], jobs: Sequence[Job]) -> None:
+        self._disk = disk
+        self.requests = requests
+        self.jobs = jobs
+
+    def finished(self, _: int) -> None:
+        self._disk.jobs_in_flight -= 1
+        self._disk.deliver(self)
 
 
 class Disk:
@@ -71,7 +95,8 @@ class Disk:
         self.file_quota = most_files
         self.files_open = 0
         self.make_room: Callable[[], None] = lambda: None  # asks the owner to release idle files
-        self.job_quota = OPENERS
+        self.job_quota = JOBS_AT_ONCE
+        self._look_ns = QUICK_NS  # that a look at a path took of late, on average
         self.jobs_in_flight = 0
         self._group: Any = service.add(self, READ_QUOTA if means.native else 0, OPENERS, READERS)
         # In the order of going first. What nobody wants any more leaves its lane at once: a dead disk
@@ -88,11 +113,17 @@ class Disk:
                 f"{name}: the kernel refuses native AIO ({code}): threads read instead",
             )
         self.reads = Reads(service, name, means, self._group, native=self._native)
+        self._models = Models(direct=self._native, settle_ns=means.settle_ns)
 
     @property
     def waiting(self) -> int:
         """Requests and readers that wait for their turn."""
         return sum(map(len, self._queues.values())) + len(self._closes) + self.reads.waiting
+
+    @property
+    def _is_quick(self) -> bool:
+        """Whether looks have hardly had to wait for the disk, of late."""
+        return self._look_ns < QUICK_NS
 
     @property
     def native(self) -> bool:
@@ -161,27 +192,28 @@ class Disk:
         return request
 
     def _start_jobs(self) -> None:
-        while self.jobs_in_flight < self.job_quota:
+        at_once = self.job_quota if self._is_quick else OPENERS
+        while self.jobs_in_flight < at_once:
             if self._closes:
                 fds, self._closes = self._closes[:CLOSES_TOGETHER], self._closes[CLOSES_TOGETHER:]
                 self._start_closing(fds)
-            elif (lane := self._next_lane()) is not None:
+            elif (lane := self._next_lane(at_once)) is not None:
                 self._under_way[lane] += 1
                 waiting = self._queues[lane]
-                free = self.job_quota - self.jobs_in_flight  # threads, among which checks are dealt out
-                together = min(-(-len(waiting) // free), CHECKS_TOGETHER) if lane == CHECKS else 1
+                shares = min(at_once - self.jobs_in_flight, OPENERS)  # in which checks are dealt out
+                together = min(-(-len(waiting) // shares), CHECKS_TOGETHER) if lane == CHECKS else 1
                 self._start([waiting.popitem(last=False)[0] for _ in range(together)])
             else:
                 return
 
-    def _next_lane(self) -> int | None:
+    def _next_lane(self, at_once: int) -> int | None:
         """What goes first: what somebody waits for before what takes its time. Nothing gets all
-        the threads: of what takes its time only one at once, and of pages all but one, if others
+        that is done at once: of what takes its time only one, and of pages all but one, if others
         wait."""
         for lane, waiting in self._queues.items():
             if not waiting or (lane in (PAGES, OPENS) and not self._may_open()):
                 continue
-            if lane == PAGES and self._queues[OPENS] and self._under_way[lane] >= self.job_quota - 1:
+            if lane == PAGES and self._queues[OPENS] and self._under_way[lane] >= at_once - 1:
                 continue
             if lane in (LISTS, HASHES) and self._under_way[lane]:
                 continue
@@ -191,23 +223,20 @@ class Disk:
         return None
 
     def _may_open(self) -> bool:
-        if self.files_open + self.jobs_in_flight >= self.file_quota:
+        soon_open = self._under_way[PAGES] + self._under_way[OPENS]
+        if self.files_open + soon_open >= self.file_quota:
             self.make_room()
-        return self.files_open + self.jobs_in_flight < self.file_quota
+        return self.files_open + soon_open < self.file_quota
 
     def _leave(self, request: Request) -> None:
         self._queues[request.lane].pop(request, None)
 
     def _start(self, requests: Sequence[Request]) -> None:
         """All of one lane, by one thread."""
-        jobs = self.prepare(requests)
-        self._hand_over(jobs[0], lambda: self.deliver(requests, jobs))
+        work = Work(self, requests, self.prepare(requests))
+        self._hand_over(work.jobs[0], work.finished)
 
-    def _hand_over(self, job: Job, done: Callable[[], None]) -> None:
-        def finished(_: int) -> None:
-            self.jobs_in_flight -= 1
-            done()
-
+    def _hand_over(self, job: Job, finished: Callable[[int], None]) -> None:
         tag = self.service.job_tag()
         self.service.expect(tag, finished)
         refused = lib.group_job(self._group, tag, job)
@@ -216,28 +245,31 @@ class Disk:
 
     def prepare(self, requests: Sequence[Request]) -> Sequence[Job]:
         jobs = [request.job or self._job_for(request) for request in requests]
-        after: Any = ffi.NULL
-        for job in reversed(jobs):
-            job.next = after
-            after = job
+        if len(jobs) > 1 or requests[0].job is not None:  # which may have been linked to others
+            after: Any = ffi.NULL
+            for job in reversed(jobs):
+                job.next = after
+                after = job
         return jobs
 
     def _job_for(self, request: Request) -> Job:
-        job = job_for(request, direct=self._native, settle_ns=self.means.settle_ns)
+        job = self._models.job_for(request)
         if request.kind == CHECK:
-            job.kept = 1
             request.job = job = ffi.gc(job, lib.job_free)
         return job
 
-    def deliver(self, requests: Sequence[Request], jobs: Sequence[Job]) -> None:
+    def deliver(self, work: Work) -> None:
         """Turns what C found into what the askers understand."""
-        self._under_way[requests[0].lane] -= 1
-        for request, job in zip(requests, jobs, strict=True):
-            self.service.tell(self._deliver, request, job)
+        self._under_way[work.requests[0].lane] -= 1
+        for n, request in enumerate(work.requests):
+            try:
+                self._deliver(request, work.jobs[n])
+            except Exception as fault:
+                self.service.mistake(fault)
 
     def _deliver(self, request: Request, job: Job) -> None:
-        outcome = self._understand(request.kind, job)
-        if not job.kept and not isinstance(outcome, Listed):  # whose records are in the job's memory
+        outcome = self._understand(request, job)
+        if request.kind != CHECK and not isinstance(outcome, Listed):  # whose records are in the job's memory
             lib.job_free(job)
         if not request.cancelled:
             request.tell(outcome)
@@ -246,8 +278,10 @@ class Disk:
         elif isinstance(outcome, Listed):
             outcome.records.release()
 
-    def _understand(self, kind: int, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
-        result = job.result
+    def _understand(self, request: Request, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
+        kind, result = request.kind, job.result
+        if kind in (OPEN, CHECK):
+            self._look_ns += (job.took_ns - self._look_ns) // LOOKS_AVERAGED
         if kind == CHECK and result == 1:
             return None
         if kind == FOLLOW:
@@ -256,7 +290,7 @@ class Disk:
             return Failed(-result, job.crossing)
         facts = facts_of(job)
         if kind == OPEN:
-            return self._opened(result, facts, job)
+            return self._opened(result, facts, request, job)
         if kind == HASH:
             return Hashed(facts, bytes(ffi.buffer(job.digest)))
         if kind == LIST:
@@ -264,9 +298,9 @@ class Disk:
             return Listed(facts, Records(packed, job.count, lambda: lib.job_free(job)))
         return facts
 
-    def _opened(self, result: int, facts: Facts, job: Job) -> Outcome:
-        if job.content != ffi.NULL:
-            digest = bytes(ffi.buffer(job.digest)) if job.want_digest else b""
+    def _opened(self, fd: int, facts: Facts, request: Request, job: Job) -> Outcome:
+        if facts.size <= request.look.load_limit:  # it was read whole
+            digest = bytes(ffi.buffer(job.digest)) if request.look.digest else b""
             return Loaded(facts, bytes(ffi.buffer(job.content, job.content_size)), digest)
         if facts.way is BUFFERED_REFUSED:
             self.service.count(
@@ -275,7 +309,7 @@ class Disk:
         elif facts.way is BUFFERED_YOUNG:
             self.service.counters["young"] += 1
         self.files_open += 1
-        return Opened(facts, File(result, facts, self.close_file))
+        return Opened(facts, File(fd, facts, self.close_file))
 
     def close_file(self, fd: int) -> None:
         self.files_open -= 1
@@ -284,14 +318,19 @@ class Disk:
     def _start_closing(self, fds: list[int]) -> None:
         job = new_job(pack(f"={len(fds)}i", *fds))
         job.kind = lib.JOB_CLOSE
-        self._hand_over(job, lambda: lib.job_free(job))
+
+        def finished(_: int) -> None:
+            self.jobs_in_flight -= 1
+            lib.job_free(job)
+
+        self._hand_over(job, finished)
 
     # --- for the service ---
 
-    def pump(self) -> bool:
-        """Passes on to C what was asked for, as far as the quotas go. True if there is more to do,
-        but not in this turn."""
+    def pump(self) -> float:
+        """Passes on to C what was asked for, as far as the quotas go. In how many seconds there is
+        more to do, at the latest."""
         self._start_jobs()
         more = self.reads.pump()
-        lib.group_flush(self._group)
-        return more
+        untaken = lib.group_flush(self._group, JOBS_PER_THREAD if self._is_quick else 1)
+        return 0.0 if more else SOON if untaken else inf

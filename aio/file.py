@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from aio.records import Records
 
@@ -64,19 +64,24 @@ class Identity(NamedTuple):
         return now_ns - self.ctime_ns >= KEEP_AFTER_NS
 
 
-class Facts(NamedTuple):
+class Facts:
     """What statx(2) said when the file was opened. Times in nanoseconds since the epoch."""
 
-    identity: Identity
-    mtime_ns: int
-    mode: int
-    way: Way
-    offset_align: int
-    siblings: int = 0  # bit n: there is a file with endings[n] behind its name, and it is no older
+    __slots__ = ("identity", "mode", "mtime_ns", "offset_align", "siblings", "size", "way")
 
-    @property
-    def size(self) -> int:
-        return self.identity.size
+    def __init__(
+        self, identity: Identity, mtime_ns: int, mode: int, way: Way, offset_align: int, siblings: int
+    ) -> None:
+        self.identity = identity
+        self.size = identity.size
+        self.mtime_ns = mtime_ns
+        self.mode = mode
+        self.way = way
+        self.offset_align = offset_align
+        self.siblings = siblings  # bit n: there is a file with endings[n] behind its name, and it is no older
+
+    def with_siblings(self, siblings: int) -> Facts:
+        return Facts(self.identity, self.mtime_ns, self.mode, self.way, self.offset_align, siblings)
 
 
 class Loaded(NamedTuple):
@@ -145,11 +150,15 @@ class File:
         return self.identity.settled(now_ns)
 
 
-class Opened(NamedTuple):
+class Opened:
     """A file to be read piece by piece; the receiver is its first user and must release it."""
 
-    facts: Facts
-    file: File
+    __slots__ = ("facts", "file")
+    __match_args__: ClassVar[tuple[str, str]] = ("facts", "file")
+
+    def __init__(self, facts: Facts, file: File) -> None:
+        self.facts = facts
+        self.file = file
 
 
 Outcome = Loaded | Opened | Failed

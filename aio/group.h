@@ -10,12 +10,13 @@
 
 #define MAX_POOL_THREADS 32
 
-/* Threads that take work from one queue. They are started one by one, when
- * work comes and nobody sleeps, and stay. */
+/* Threads that take work from one queue. They are started when more are
+ * wanted than sleep, and stay. */
 struct pool {
     struct group *group;
     struct queue queue;
     struct bell bell;
+    uint32_t unheard;       /* pieces of work for which the bell has yet to ring */
     uint32_t limit, started;
     pthread_t threads[MAX_POOL_THREADS];
 };
@@ -52,9 +53,8 @@ struct service {
 void finish(struct group *, struct work *, int64_t result);
 
 bool pool_start(struct pool *, struct group *, uint32_t limit, void *(*run)(void *));
-bool pool_grow(struct pool *, void *(*run)(void *));
 
-/* jobs.c: the body of an opener and of a reader. */
+/* threads.c: the body of an opener and of a reader. */
 void *job_thread(void *pool);
 
 /* native.c: everything that is Linux AIO. */

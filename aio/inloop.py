@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from aio._kernel import lib
 from aio.arena import BLOCK
-from aio.disk import MOST_FILES, Disk
+from aio.disk import MOST_FILES, Disk, Work
 from aio.file import File, Shrunk
 from aio.means import Means
 from aio.parcel import Extent
 from aio.request import Request
 from aio.service import Service
 from aio.stream import Stream, View
-
-if TYPE_CHECKING:
-    from aio._kernel import Job
 
 
 class InLoopStream:
@@ -68,13 +64,13 @@ class InLoopDisk(Disk):
     def __init__(self, service: Service, name: str, *, sendfile: bool, most_files: int = MOST_FILES) -> None:
         super().__init__(service, name, Means(native=False, cached=False), most_files=most_files)
         self._sendfile = sendfile
-        self._done: list[tuple[Sequence[Request], Sequence[Job]]] = []
+        self._done: list[Work] = []
 
     def _start(self, requests: Sequence[Request]) -> None:
-        jobs = self.prepare(requests)
-        lib.job_here(jobs[0])
+        work = Work(self, requests, self.prepare(requests))
+        lib.job_here(work.jobs[0])
         # Delivered with the next turn, as from the service: nobody is called back while asking.
-        self._done.append((requests, jobs))
+        self._done.append(work)
 
     def _start_closing(self, fds: list[int]) -> None:
         for fd in fds:
@@ -83,8 +79,9 @@ class InLoopDisk(Disk):
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         return InLoopStream(file, offset, length, sendfile=self._sendfile)
 
-    def pump(self) -> bool:
+    def pump(self) -> float:
         done, self._done = self._done, []
-        for requests, jobs in done:
-            self.deliver(requests, jobs)
-        return super().pump() or bool(self._done)
+        for work in done:
+            self.deliver(work)
+        later = super().pump()
+        return 0.0 if self._done else later

@@ -1,4 +1,4 @@
-/* What has no AIO call: open, check, hash, list, close, and reads by pread(2).
+/* What has no AIO call: open, check, hash, list, close.
  *
  * O_NONBLOCK keeps a FIFO or a leased file from holding the thread; only
  * regular files are handed out. A file of up to `load_limit` bytes is read
@@ -7,7 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "digest.h"
-#include "group.h"
+#include "jobs.h"
 #include "list.h"
 #include "walk.h"
 
@@ -25,21 +25,23 @@
 
 #define LOAD_TRIES 3
 #define HASHED_AT_ONCE ((size_t)1 << 20)
-#define SHORTEST_SLICE_NS 100000
+#define FEW_EXTENTS_BYTES (256 * 1024)  /* up to here hardly any file has more than its inode holds */
 
 /* Reads the extent map, so that io_submit() will not have to: ext4 does it on
  * the first call, XFS on the second, and nobody minds the other. */
-static void warm_extents(int fd)
+static void warm_extents(int fd, uint64_t size)
 {
+    if (size <= FEW_EXTENTS_BYTES)
+        return;
     struct fiemap map = {.fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_CACHE};
     (void)ioctl(fd, FS_IOC_FIEMAP, &map);
     (void)lseek(fd, 0, SEEK_HOLE);
 }
 
-static int64_t wall_clock(void)
+static int64_t now_by(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(clock, &now);
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
@@ -59,19 +61,18 @@ static enum why_buffered make_direct(int fd, struct job *job, int64_t align)
         return BUFFERED_REFUSED;
     /* A file that was just written has pages to be written back, for which a
      * direct read waits; and it is in the page cache anyway. */
-    if (is_young(job, wall_clock(), job->settle_ns))
+    if (is_young(job, now_by(CLOCK_REALTIME), job->settle_ns))
         return BUFFERED_YOUNG;
     /* O_NOATIME spares the read an update of the inode, but is the owner's. */
     if (fcntl(fd, F_SETFL, flags | O_DIRECT | O_NOATIME) < 0
         && fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
         return BUFFERED_REFUSED;
     job->facts.offset_align = align > 0 ? (uint32_t)align : 4096;
-    warm_extents(fd);
+    warm_extents(fd, job->facts.size);
     return DIRECT;
 }
 
-/* Up to `size` bytes at `offset`; fewer only at the end of the file. */
-static int64_t read_whole(int fd, char *to, size_t size, int64_t offset)
+int64_t read_whole(int fd, char *to, size_t size, int64_t offset)
 {
     size_t got = 0;
     while (got < size) {
@@ -95,7 +96,7 @@ static int64_t read_whole(int fd, char *to, size_t size, int64_t offset)
  * after the read agree, or we read again. */
 static int64_t load(int fd, struct job *job)
 {
-    int64_t begun = wall_clock();
+    int64_t begun = now_by(CLOCK_REALTIME);
     for (int i = 0; i < LOAD_TRIES; i++) {
         struct facts before = job->facts;
         char *content = malloc(before.size + 1);
@@ -273,91 +274,14 @@ static int64_t do_one(struct job *job, const _Atomic bool *stopping)
     return -EINVAL;
 }
 
-static int64_t do_job(struct job *first, const _Atomic bool *stopping)
+int64_t do_job(struct job *first, const _Atomic bool *stopping)
 {
-    for (struct job *job = first; job != NULL; job = job->next)
+    for (struct job *job = first; job != NULL; job = job->next) {
+        int64_t begun = now_by(CLOCK_MONOTONIC);
         job->result = do_one(job, stopping);
+        job->took_ns = now_by(CLOCK_MONOTONIC) - begun;
+    }
     return first->result;
-}
-
-/* The same file without O_DIRECT. The link in /proc leads to the open file itself: no path is
- * walked, and no other file can have taken its place. Where there is no /proc, or we may not open
- * it again, the descriptor is used as it is. */
-static int reopen_cached(int fd)
-{
-    char link[32];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    int again = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOATIME);
-    return again >= 0 ? again : open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
-static int64_t read_into_slots(struct group *group, const struct work *work, int fd)
-{
-    int64_t got = 0;
-    for (uint32_t n = 0; n < SLOTS_PER_READ && (uint32_t)got < work->size; n++) {
-        size_t left = work->size - (uint32_t)got;
-        size_t size = left < group->memory->slot_size ? left : group->memory->slot_size;
-        char *slot = memory_to_fill(group->memory, work->slots[n]);
-        int64_t part = read_whole(fd, slot, size, work->offset + got);
-        if (part < 0)
-            return part;
-        got += part;
-        if ((size_t)part < size)
-            break;
-    }
-    return got;
-}
-
-static int64_t do_read(struct group *group, const struct work *work)
-{
-    int again = work->way == READ_CACHED ? reopen_cached(work->fd) : -1;
-    int64_t got = read_into_slots(group, work, again >= 0 ? again : work->fd);
-    if (again >= 0)
-        close(again);
-    return got;
-}
-
-/* What an opener does takes a tenth of a millisecond, and a page may wait for
- * it. By asking for slices that short a thread gets the processor as soon as
- * it wakes, also from a loop that is never done: sched_setattr(2), and EEVDF
- * from Linux 6.12 on; before, nothing changes. Readers have time: they would
- * only take the loop's turns apart. */
-static void be_prompt(void)
-{
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime, deadline, period;  /* nanoseconds */
-    } attributes = {0};
-    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0) {
-        attributes.runtime = SHORTEST_SLICE_NS;
-        (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
-    }
-}
-
-void *job_thread(void *argument)
-{
-    struct pool *pool = argument;
-    if (pool == &pool->group->openers)
-        be_prompt();
-    _Atomic bool *stopping = &pool->group->service->stopping;
-    struct work work;
-    for (;;) {
-        if (!queue_pop(&pool->queue, &work)) {
-            if (atomic_load(stopping))
-                return NULL;
-            bell_wait(&pool->bell, &pool->queue, stopping);
-            continue;
-        }
-        int64_t result = 0;
-        switch (work.operation) {
-        case OP_JOB: result = do_job(work.job, stopping); break;
-        case OP_READ: result = do_read(pool->group, &work); break;
-        }
-        finish(pool->group, &work, result);
-    }
 }
 
 int64_t job_here(struct job *job)
@@ -373,6 +297,14 @@ struct job *job_new(const char *path, uint32_t length)
         memcpy(job->path, path, length);
         job->path_length = length;
     }
+    return job;
+}
+
+struct job *job_like(const struct job *model, const char *path, uint32_t length)
+{
+    struct job *job = job_new(path, length);
+    if (job != NULL)
+        memcpy(job, model, offsetof(struct job, result));
     return job;
 }
 

@@ -54,8 +54,8 @@ enum links { LINKS_WITHIN = 0, LINKS_FOLLOW, LINKS_DENY };
 enum order { ORDER_NAME = 0, ORDER_SIZE, ORDER_TIME };
 
 /* A request that names a path. The caller makes it with job_new(), sets the
- * fields of the first half, gets it back from service_reap() and frees it,
- * or hands it over again.
+ * fields of the first half, or has them as a model's are, gets it back from
+ * service_reap() and frees it, or hands it over again.
  * Those that are linked by `next` are done by one thread, one after the
  * other, and come back together: the first is what is handed over. */
 struct job {
@@ -74,6 +74,7 @@ struct job {
     char endings[64];       /* of siblings: each ends in NUL, the last one in two */
 
     int64_t result;
+    int64_t took_ns;        /* by the wall */
     struct facts facts;
     unsigned char digest[16];
     char *content;          /* the whole of a small file, or a list */
@@ -125,6 +126,7 @@ int group_aio_error(const struct group *);
 int group_uses_ring(const struct group *);  /* 1: completions are read without a system call */
 
 struct job *job_new(const char *path, uint32_t length);
+struct job *job_like(const struct job *model, const char *path, uint32_t length);
 void job_free(struct job *);
 
 /* Does it in the calling thread, which sleeps for as long as the disk
@@ -143,8 +145,12 @@ int group_job(struct group *, uint64_t tag, struct job *);
 int group_read(struct group *, uint32_t way, uint64_t tag, int fd, int64_t offset, uint32_t size,
                uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
 
-/* Wakes the submitter if it sleeps: call once after a batch of READ_NATIVE. */
-void group_flush(struct group *);
+/* Wakes threads for what was asked for: nothing is done before. To wake one,
+ * and to let it sleep again, costs more than an open that finds all in memory,
+ * so one may do well for several jobs. If it has to wait for the disk, the
+ * others do not wait for it: as long as jobs have not been taken, 1 is
+ * returned, and each call then wakes one thread more. */
+int group_flush(struct group *, uint32_t jobs_per_thread);
 
 #define SHORTEST_LOAN 65536  /* bytes: to copy what is shorter is no dearer */
 

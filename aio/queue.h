@@ -101,6 +101,12 @@ static inline bool queue_pop(struct queue *queue, struct work *work)
     }
 }
 
+/* How much is in it, as far as the one who pushes can tell. */
+static inline uint32_t queue_length(struct queue *queue)
+{
+    return atomic_load(&queue->tail) - atomic_load(&queue->head);
+}
+
 static inline bool queue_empty(struct queue *queue)
 {
     uint32_t at = atomic_load(&queue->head);

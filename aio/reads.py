@@ -38,11 +38,20 @@ POSIX: Final = int(lib.READ_POSIX)
 class Fetch:
     """One read into one or more slots, and who waits for it."""
 
-    __slots__ = ("audience", "began", "file", "keep", "size", "slots", "start", "way")
+    __slots__ = ("_reads", "audience", "began", "file", "keep", "size", "slots", "start", "way")
 
     def __init__(
-        self, file: File, start: int, size: int, slots: list[int], way: int, keep: bool, audience: BlockStream
+        self,
+        reads: Reads,
+        file: File,
+        start: int,
+        size: int,
+        slots: list[int],
+        way: int,
+        keep: bool,
+        audience: BlockStream,
     ) -> None:
+        self._reads = reads
         self.file = file
         self.start = start
         self.size = size
@@ -51,6 +60,9 @@ class Fetch:
         self.keep = keep
         self.began = time.monotonic()  # seconds
         self.audience = [audience]
+
+    def finished(self, result: int) -> None:
+        self._reads.fetched(self, result)
 
 
 class Reads:
@@ -131,7 +143,7 @@ class Reads:
             self.thread_reads += 1
             self.cached_reads += way == CACHED
         keep = self.cached and file.settled(time.time_ns())
-        fetch = Fetch(file, start, size, slots, way, keep, audience)
+        fetch = Fetch(self, file, start, size, slots, way, keep, audience)
         file.retain()
         self.in_flight += 1
         self.slots_in_flight += len(slots)
@@ -183,12 +195,16 @@ class Reads:
     def _submit(self, fetch: Fetch) -> None:
         slots = fetch.slots
         tag = self._service.read_tag(slots[0])
-        self._service.expect(tag, lambda result: self._fetched(fetch, result))
-        four = (*slots, 0, 0, 0)[:RUN]
-        refused = lib.group_read(self._group, fetch.way, tag, fetch.file.fd, fetch.start, fetch.size, *four)
+        self._service.expect(tag, fetch.finished)
+        n = len(slots)
+        refused = lib.group_read(
+            self._group, fetch.way, tag, fetch.file.fd, fetch.start, fetch.size,
+            slots[0], slots[1] if n > 1 else 0, slots[2] if n > 2 else 0, slots[3] if n > 3 else 0,
+        )  # fmt: skip
         assert refused == 0, "the quota is below what the group holds"
 
-    def _fetched(self, fetch: Fetch, result: int) -> None:
+    def fetched(self, fetch: Fetch, result: int) -> None:
+        """It has come back, with so many bytes or a negative errno."""
         if result == -EINVAL and fetch.way == NATIVE:
             # Whatever statx(2) promised: this file is read buffered from now on.
             fetch.file.direct = False

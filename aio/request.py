@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from aio._kernel import ffi, lib
@@ -32,6 +33,8 @@ LANE_OF: Final = {CHECK: CHECKS, FOLLOW: FOLLOWS, OPEN: OPENS, LIST: LISTS, HASH
 WAYS: Final = tuple(Way)  # by number: to call the Enum for one costs a call of a function
 ORDERS: Final = {"name": lib.ORDER_NAME, "size": lib.ORDER_SIZE, "time": lib.ORDER_TIME}
 LOOK: Final = Look()
+FACTS: Final = Struct("=QQQqqIIII")  # as kernel.h has them
+FACTS_AT: Final = int(ffi.offsetof("struct job", "facts"))
 
 
 class Request:
@@ -68,34 +71,52 @@ class Request:
 
 def new_job(path: bytes) -> Job:
     """It is the caller's, and must be freed."""
-    job = lib.job_new(path, len(path))
+    return _made(lib.job_new(path, len(path)))
+
+
+def _made(job: Job) -> Job:
     if job == ffi.NULL:
         raise MemoryError
     return job
 
 
-def job_for(request: Request, *, direct: bool, settle_ns: int) -> Job:
-    """What C is to do. As new_job()."""
-    job = new_job(request.path)
-    look = request.look
-    job.kind = request.kind
-    job.root = request.root
-    job.stay = look.stay
-    job.links = look.links
-    job.load_limit = look.load_limit
-    job.want_direct = direct
-    job.want_digest = look.digest
-    job.settle_ns = settle_ns
-    job.keep_after_ns = KEEP_AFTER_NS
-    job.endings = b"".join(ending + b"\0" for ending in look.endings)
-    key, job.descending = request.order
-    job.order = ORDERS[key]
-    return job
+class Models:
+    """Jobs are like one another in all but the path: to copy one costs less than to fill each in."""
+
+    def __init__(self, *, direct: bool, settle_ns: int) -> None:
+        self._direct = direct
+        self._settle_ns = settle_ns
+        self._made: dict[tuple[int, int, Look, tuple[str, bool]], Job] = {}
+
+    def job_for(self, request: Request) -> Job:
+        """What C is to do. As new_job()."""
+        path, kind = request.path, (request.kind, request.root, request.look, request.order)
+        model = self._made.get(kind)
+        if model is None:
+            model = self._made[kind] = ffi.gc(self._model(request), lib.job_free)
+        return _made(lib.job_like(model, path, len(path)))
+
+    def _model(self, request: Request) -> Job:
+        job = new_job(b"")
+        look = request.look
+        job.kind = request.kind
+        job.root = request.root
+        job.stay = look.stay
+        job.links = look.links
+        job.load_limit = look.load_limit
+        job.want_direct = self._direct
+        job.want_digest = look.digest
+        job.settle_ns = self._settle_ns
+        job.keep_after_ns = KEEP_AFTER_NS
+        job.endings = b"".join(ending + b"\0" for ending in look.endings)
+        key, job.descending = request.order
+        job.order = ORDERS[key]
+        job.kept = request.kind == CHECK
+        return job
 
 
 def facts_of(job: Job) -> Facts:
-    facts = job.facts
-    identity = Identity(facts.device, facts.inode, facts.ctime_ns, facts.size)
-    return Facts(
-        identity, facts.mtime_ns, facts.mode, WAYS[facts.why_buffered], facts.offset_align, facts.siblings
-    )
+    """All in one go: to ask for a field of C's costs as much as to have them all."""
+    packed = ffi.buffer(job, FACTS_AT + FACTS.size)
+    device, inode, size, mtime_ns, ctime_ns, mode, align, why, siblings = FACTS.unpack_from(packed, FACTS_AT)
+    return Facts(Identity(device, inode, ctime_ns, size), mtime_ns, mode, WAYS[why], align, siblings)

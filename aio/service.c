@@ -31,7 +31,7 @@ int service_eventfd(const struct service *service)
 
 /* --- threads ---------------------------------------------------------- */
 
-bool pool_grow(struct pool *pool, void *(*run)(void *))
+static bool pool_grow(struct pool *pool, void *(*run)(void *))
 {
     sigset_t all, before;
     pthread_attr_t attributes;
@@ -162,32 +162,28 @@ int service_close(struct service *service, int milliseconds)
 
 /* --- in --------------------------------------------------------------- */
 
-static int enqueue(struct group *group, struct pool *pool, const struct work *work,
-                   void *(*run)(void *))
+/* Whoever is to do it hears of it in group_flush(). */
+static int enqueue(struct group *group, struct pool *pool, const struct work *work)
 {
     /* The bound also keeps `done` from ever being full. */
     if (group->outstanding >= MAX_OUTSTANDING || !queue_push(&pool->queue, work))
         return -EAGAIN;
     group->outstanding++;
-    if (run != NULL) {
-        if (atomic_load(&pool->bell.sleepers) == 0)
-            pool_grow(pool, run);
-        bell_ring(&pool->bell, 1);
-    }
+    pool->unheard++;
     return 0;
 }
 
 int group_job(struct group *group, uint64_t tag, struct job *job)
 {
     struct work work = {.tag = tag, .job = job, .operation = OP_JOB};
-    return enqueue(group, &group->openers, &work, job_thread);
+    return enqueue(group, &group->openers, &work);
 }
 
 static int read_native(struct group *group, const struct work *work)
 {
     if (group->flying >= group->depth)
         return -EAGAIN;
-    int refused = enqueue(group, &group->submitter, work, NULL);
+    int refused = enqueue(group, &group->submitter, work);
     group->flying += refused == 0;
     return refused;
 }
@@ -206,7 +202,7 @@ static int read_by_thread(struct group *group, const struct work *work)
 {
     /* Where no reader can be started the openers read. */
     bool reader = group->readers.started > 0 || pool_grow(&group->readers, job_thread);
-    return enqueue(group, reader ? &group->readers : &group->openers, work, job_thread);
+    return enqueue(group, reader ? &group->readers : &group->openers, work);
 }
 
 int group_read(struct group *group, uint32_t way, uint64_t tag, int fd, int64_t offset, uint32_t size,
@@ -223,10 +219,27 @@ int group_read(struct group *group, uint32_t way, uint64_t tag, int fd, int64_t 
     return read_by_thread(group, &work);
 }
 
-void group_flush(struct group *group)
+/* What was there before and has not been taken yet is for one thread more:
+ * those that were woken for it may be asleep in the disk. */
+static void flush(struct pool *pool, uint32_t share, void *(*run)(void *))
 {
-    if (group->depth > 0 && !queue_empty(&group->submitter.queue))
-        bell_ring(&group->submitter.bell, 1);
+    uint32_t wanted = (pool->unheard + share - 1) / share;
+    wanted += queue_length(&pool->queue) > pool->unheard;
+    pool->unheard = 0;
+    if (wanted == 0)
+        return;
+    uint32_t there = atomic_load(&pool->bell.sleepers);
+    while (there < wanted && pool_grow(pool, run))
+        there++;
+    bell_ring(&pool->bell, (int)wanted);
+}
+
+int group_flush(struct group *group, uint32_t jobs_per_thread)
+{
+    flush(&group->submitter, 1, native_submitter);
+    flush(&group->openers, jobs_per_thread, job_thread);
+    flush(&group->readers, 1, job_thread);
+    return !queue_empty(&group->openers.queue);
 }
 
 /* --- out -------------------------------------------------------------- */

@@ -8,6 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from errno import errorcode
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aio._kernel import ffi, lib
@@ -29,7 +30,7 @@ COMPLETION: Final = struct.Struct("=QqQ")  # tag, result, address of the job
 class Device(Protocol):
     """Whoever has requests in the service and work to do at the end of a turn."""
 
-    def pump(self) -> bool: ...
+    def pump(self) -> float: ...
 
 
 class Service:
@@ -163,24 +164,24 @@ class Service:
         while True:
             n = lib.service_reap(self._service, self._out, REAP_AT_ONCE)
             for tag, result, _ in COMPLETION.iter_unpack(self._view[: n * COMPLETION.size]):
-                self.tell(pop(tag), result)
+                try:
+                    pop(tag)(result)
+                except Exception as fault:
+                    self.mistake(fault)
             if n < REAP_AT_ONCE:
                 return
 
-    def tell(self, receiver: Callable[..., None], *what: object) -> None:
-        """The mistake of one receiver is not the others' loss."""
-        try:
-            receiver(*what)
-        except Exception as fault:
-            self.count(f"fault: {type(fault).__name__}", f"fault in a completion: {fault!r}")
+    def mistake(self, fault: Exception) -> None:
+        """The mistake of one receiver is not the others' loss: it is counted."""
+        self.count(f"fault: {type(fault).__name__}", f"fault in a completion: {fault!r}")
 
-    def flush(self) -> bool:
-        """Passes on what was asked for in this turn; call before waiting for events. True if it
-        should be called again soon, whatever happens."""
-        more = False
+    def flush(self) -> float:
+        """Passes on what was asked for in this turn; call before waiting for events. In how many
+        seconds it wants to be called again at the latest, whatever happens."""
+        later = inf
         for device in self._devices:
-            more |= device.pump()
-        return more
+            later = min(later, device.pump())
+        return later
 
     def close(self, seconds: float) -> int:
         """Ends all threads and frees the memory. How many are left asleep in the kernel, if

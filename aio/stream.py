@@ -10,10 +10,9 @@ all loses its slots to others who wait for one, and has the bytes read again.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from errno import ESTALE
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aio.arena import BLOCK, READING
 from aio.file import File, Shrunk
@@ -29,12 +28,15 @@ EASY_RUNS: Final = 2  # so many runs that were there before the reader was
 View = memoryview | Parcel
 
 
-class Held(NamedTuple):
+class Held:
     """A pinned slot; its first byte is the file's byte at `start`."""
 
-    slot: int
-    start: int
-    warm: bool  # it was full when it was asked for
+    __slots__ = ("slot", "start", "warm")
+
+    def __init__(self, slot: int, start: int, warm: bool) -> None:
+        self.slot = slot
+        self.start = start
+        self.warm = warm  # it was full when it was asked for
 
 
 class Stream(Protocol):
@@ -78,7 +80,7 @@ class BlockStream:
         self._position = offset
         self._end = offset + length
         self._asked = offset  # up to here bytes are held, or on their way
-        self._held: deque[Held] = deque()
+        self._held: list[Held] = []  # a handful, in order
         self._run = 1
         self._ahead = 1  # runs
         self._starved = False
@@ -103,29 +105,30 @@ class BlockStream:
         if not self._held:
             self._starved = True
             return None
-        slot, start, warm = self._held[0]
+        held = self._held[0]
+        slot = held.slot
         length = self._reads.arena.length(slot)
         if length == READING:
             self._starved = True
             return None
         if error := self._reads.arena.error(slot):
             raise OSError(error, "the disk could not read it")
-        lead = self._position - start
+        lead = self._position - held.start
         size = min(length - lead, self._end - self._position)
         if size <= 0:
             raise Shrunk
         # What has just been read may never be asked for again: to lend it would be to have the
         # slot get other pages for nothing.
-        loan = self._reads.loan(slot, lead, size) if warm else None
+        loan = self._reads.loan(slot, lead, size) if held.warm else None
         at = slot * BLOCK + lead
         return self._reads.memory[at : at + size] if loan is None else loan
 
     def advance(self, count: int) -> None:
         self._position += count
-        slot, start, _ = self._held[0]
-        if self._position >= min(start + BLOCK, self._end):
-            self._held.popleft()
-            self._reads.arena.unpin(slot)
+        held = self._held[0]
+        if self._position >= min(held.start + BLOCK, self._end):
+            self._held.pop(0)
+            self._reads.arena.unpin(held.slot)
             self._keep_pace()
             if self._asked < self._end and len(self._held) <= self._run * self._ahead:
                 self._reads.want(self)
@@ -153,7 +156,7 @@ class BlockStream:
         self._reads.moving(self)
         self._reads.unwant(self)
         while self._held:
-            self._reads.arena.unpin(self._held.popleft().slot)
+            self._reads.arena.unpin(self._held.pop(0).slot)
 
     def _keep_pace(self) -> None:
         """Longer reads for who waits for the disk, shorter ones for whom the disk waits."""

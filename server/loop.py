@@ -13,6 +13,7 @@ service, and closes what was forgotten.
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import time
@@ -66,8 +67,8 @@ class Loop:
         self._doomed: list[socket.socket] = []
         self._late: deque[tuple[float, Callable[[], None]]] = deque()
         self._sweeps: list[Callable[[], None]] = []
-        self._flushes: list[Callable[[], bool]] = []
-        self._unflushed = False
+        self._flushes: list[Callable[[], float]] = []
+        self._flush_in = math.inf  # seconds, at the latest
         self._next_sweep = 0.0
         self._running = False
         self.turns = Turns()
@@ -106,8 +107,9 @@ class Loop:
     def every_second(self, sweep: Callable[[], None]) -> None:
         self._sweeps.append(sweep)
 
-    def before_waiting(self, flush: Callable[[], bool]) -> None:
-        """Called at the end of each turn; returns whether the next is to come at once."""
+    def before_waiting(self, flush: Callable[[], float]) -> None:
+        """Called at the end of each turn; returns in how many seconds the next is to come, at the
+        latest."""
         self._flushes.append(flush)
 
     # --- running ---
@@ -139,9 +141,9 @@ class Loop:
             self._next_sweep = self.now + SWEEP_SECONDS
             for sweep in self._sweeps:
                 sweep()
-        self._unflushed = False
+        self._flush_in = math.inf
         for flush in self._flushes:
-            self._unflushed |= flush()
+            self._flush_in = min(self._flush_in, flush())
         if self._doomed:
             for sock in self._doomed:
                 sock.close()
@@ -149,12 +151,12 @@ class Loop:
         self.turns.note(time.thread_time_ns() - cpu, time.monotonic_ns() - wall)
 
     def _may_sleep(self) -> float:
-        if self._ready or self._unflushed:
+        if self._ready or not self._flush_in:
             return 0.0
         until = self._next_sweep
         if self._late:
             until = min(until, self._late[0][0])
-        return max(0.0, until - time.monotonic())
+        return max(0.0, min(self._flush_in, until - time.monotonic()))
 
     def _call_late(self) -> None:
         while self._late and self._late[0][0] <= self.now:

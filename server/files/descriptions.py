@@ -46,7 +46,7 @@ class Descriptions:
         assert known is not None
         assert isinstance(said, Representation)
         if siblings != known.siblings or is_provisional(known, self._terms.etag, said.validators):
-            entry.facts = known._replace(siblings=siblings)
+            entry.facts = known.with_siblings(siblings)
             self._say_anew(entry)
 
     def learn(self, facts: Facts, digest: bytes) -> None:

@@ -273,7 +273,11 @@ static void reap(bool wait)
     struct completion done[5];
     struct pollfd event = {.fd = service_eventfd(service), .events = POLLIN};
     int n;
-    CHECK(!wait || poll(&event, 1, SILENCE_MS) == 1);
+    if (wait) {
+        group_flush(native, 1 + any(4));
+        group_flush(threads, 1 + any(4));
+        CHECK(poll(&event, 1, SILENCE_MS) == 1);
+    }
     do {
         n = service_reap(service, done, 5);
         for (int i = 0; i < n; i++) {
@@ -303,8 +307,6 @@ static void step(void)
     if (any(8) == 0)
         take_loans();
     if (what == 0 || tag < 0) {
-        group_flush(native);
-        group_flush(threads);
         reap(outstanding > 0);
     } else if (what == 1) {
         reap(false);
@@ -328,7 +330,6 @@ static void live(int round, int steps)
     CHECK((threads = group_new(service, memory, 0, 1 + any(3), any(4))) != NULL);
     for (int i = 0; i < steps; i++)
         step();
-    group_flush(native);
     while (round % 3 > 0 && outstanding > 0)
         reap(true);
     CHECK(service_close(service, SILENCE_MS) == 0);

@@ -15,6 +15,7 @@ from tests.kernel.ways import (
     EACH_BACKEND,
     IO_SETUP,
     SAMPLES,
+    Backend,
     Bench,
     all_aio_contexts_in_use,
     become_nobody,
@@ -78,8 +79,7 @@ def test_a_file_of_a_journal_that_holds_data_is_read_by_threads_and_counted(samp
 
 
 def test_a_file_that_has_just_changed_is_read_by_threads_and_counted(samples):
-    with Bench(samples("ext4"), BACKENDS["aio"]) as bench:
-        bench.disk.means = Means(settle_ns=10**18)
+    with Bench(samples("ext4"), Backend(Means(settle_ns=10**18))) as bench:
         assert check_all_of(bench, SAMPLES[-1]).facts.way is Way.BUFFERED_YOUNG
         assert bench.service.counters == {"young": 1}
 

@@ -136,9 +136,9 @@ def test_siblings_are_files_that_are_not_older(tmp_path, backend):
 def test_what_was_loaded_soon_after_it_changed_is_said_to_be_young(tmp_path, backend, monkeypatch):
     (tmp_path / "file").write_bytes(b"x")
     look = Look(load_limit=100)
-    with Bench(tmp_path, BACKENDS[backend]) as bench:
-        for keep_after_ns, way in ((0, Way.DIRECT), (3600 * 10**9, Way.BUFFERED_YOUNG)):
-            monkeypatch.setattr("aio.request.KEEP_AFTER_NS", keep_after_ns)
+    for keep_after_ns, way in ((0, Way.DIRECT), (3600 * 10**9, Way.BUFFERED_YOUNG)):
+        monkeypatch.setattr("aio.request.KEEP_AFTER_NS", keep_after_ns)
+        with Bench(tmp_path, BACKENDS[backend]) as bench:
             found = told(bench, bench.disk.open, bench.root, b"file", look)
             assert isinstance(found, Loaded)
             assert found.facts.way is way

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from aio import BLOCK, Disk, Failed, File, Loaded, Look, Opened, Outcome, Service, Stream
-from aio.disk import CHECKS_TOGETHER
+from aio.disk import CHECKS_TOGETHER, OPENERS
 from aio.request import Request
 from loadtest import disks
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench, tile
@@ -247,7 +247,7 @@ def test_checks_that_nobody_takes_delivery_of_are_freed_once(root):
     beneath = os.open(root, os.O_PATH)
     service = Service(1)
     disk = Disk(service, "disk", BACKENDS["aio"].means)
-    requests = [disk.check(beneath, b"1", lambda facts: None) for _ in range(10 * CHECKS_TOGETHER)]
+    requests = [disk.check(beneath, b"1", lambda facts: None) for _ in range(2 * OPENERS * CHECKS_TOGETHER)]
     service.flush()
     under_way = disk.jobs_in_flight * CHECKS_TOGETHER
     assert service.close(10.0) == 0

@@ -216,6 +216,28 @@ def test_jobs_beyond_the_quota_wait_and_checks_go_first(root):
         assert order.index("check") < 3 * OPENERS
 
 
+def test_more_is_handed_over_than_there_are_threads_while_opens_are_quick(root):
+    with Bench(root, BACKENDS["aio"]) as bench:
+        came = asked = most = 0
+
+        def opened(outcome: object) -> None:
+            nonlocal came
+            assert isinstance(outcome, Opened)
+            came += 1
+            outcome.file.release()
+
+        while most < bench.disk.job_quota:
+            assert asked < 100 * FILES, "these files are in memory, and still they are not opened quickly"
+            asked += FILES
+            for number in range(FILES):
+                bench.disk.open(bench.root, b"%d" % number, opened)
+            while came < asked:
+                bench.service.flush()
+                most = max(most, bench.disk.jobs_in_flight)
+                bench.service.reap()
+        assert most == bench.disk.job_quota
+
+
 @pytest.mark.parametrize("age_ns", [0, 1_999_999_999, -5])
 def test_a_block_read_too_soon_after_the_change_is_not_kept(root, monkeypatch, age_ns):
     monkeypatch.setattr("aio.file.KEEP_AFTER_NS", 2_000_000_000)

@@ -162,7 +162,7 @@ def test_pages_are_opened_before_what_is_downloaded_and_leave_it_a_thread(root):
         for number in range(20):
             ask("page", number, page=True)
         bench.until(lambda: len(order) == 60)
-        # One in four threads is for downloads as long as there are pages: about a third of the pages.
+        # One of the threads is for downloads as long as there are pages.
         assert order.index("download") < 2 * OPENERS
         last_page = 59 - order[::-1].index("page")
         assert order[: last_page + 1].count("download") <= last_page // 2

@@ -15,6 +15,7 @@ from tests.kernel.ways import SILENCE_MS, tile
 
 READS = 6
 DEPTH = 16
+TURN_MS = 20
 GROUPS = [("aio", 0), ("aio by call", lib.SERVICE_NO_RING), ("threads", 0), ("page cache", 0)]
 WAYS = {
     "aio": lib.READ_NATIVE,
@@ -27,20 +28,25 @@ WAYS = {
 class Group:
     """A service of one group without Python's side of it."""
 
-    def __init__(self, flags: int = 0, *, depth: int = DEPTH, readers: int = 2) -> None:
+    def __init__(self, flags: int = 0, *, depth: int = DEPTH, openers: int = 2, readers: int = 2) -> None:
         self.service = lib.service_new(flags)
         self.memory = lib.memory_new(DEPTH, BLOCK)
-        self.group = lib.group_new(self.service, self.memory, depth, 2, readers)
+        self.group = lib.group_new(self.service, self.memory, depth, openers, readers)
         self.results: dict[int, int] = {}
 
-    def reap(self, count: int) -> dict[int, int]:
+    def reap(self, count: int, jobs_per_thread: int = 1) -> dict[int, int]:
         """The results of so many requests by their tags."""
         out = ffi.new(f"struct completion[{DEPTH}]")
         poll = select.poll()
         poll.register(lib.service_eventfd(self.service), select.POLLIN)
-        lib.group_flush(self.group)
+        silence_ms = 0
         while len(self.results) < count:
-            assert poll.poll(SILENCE_MS), f"only {self.results} have come back"
+            lib.group_flush(self.group, jobs_per_thread)
+            if not poll.poll(TURN_MS):
+                silence_ms += TURN_MS
+                assert silence_ms < SILENCE_MS, f"only {self.results} have come back"
+                continue
+            silence_ms = 0
             full = True
             while full:
                 finished = lib.service_reap(self.service, out, DEPTH)
@@ -141,7 +147,7 @@ def test_a_group_without_aio_takes_no_reads_by_aio(file):
     group = Group(depth=0)
     assert lib.group_read(group.group, lib.READ_NATIVE, 0, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
     assert lib.group_aio_error(group.group) == 0
-    lib.group_flush(group.group)
+    lib.group_flush(group.group, 1)
     group.close()
 
 
@@ -182,4 +188,40 @@ def test_what_was_opened_for_nobody_is_closed_with_the_service(tmp_path):
         assert lib.group_job(group.group, tag, job) == 0
     group.close()
     assert os.listdir("/proc/self/fd") == before
+    os.close(root)
+
+
+@pytest.mark.parametrize(("jobs_per_thread", "wanted"), [(1, 8), (4, 2), (8, 1)])
+def test_a_thread_is_woken_for_several_jobs(tmp_path, jobs_per_thread, wanted):
+    root = os.open(tmp_path, os.O_PATH)
+    group = Group(openers=8)  # one of them is there before there is anything to do, asleep or not yet
+    before = len(os.listdir("/proc/self/task"))
+    jobs = [job_of(lib.JOB_CHECK, b".", root) for _ in range(8)]
+    for tag, job in enumerate(jobs):
+        assert lib.group_job(group.group, tag, job) == 0
+    lib.group_flush(group.group, jobs_per_thread)
+    assert len(os.listdir("/proc/self/task")) - before in (wanted - 1, min(wanted, 7))
+    assert group.reap(8) == dict.fromkeys(range(8), 0)
+    group.close()
+    for job in jobs:
+        lib.job_free(job)
+    os.close(root)
+
+
+def test_what_stands_behind_jobs_that_do_not_end_is_taken_by_other_threads(tmp_path):
+    (tmp_path / "endless").touch()
+    os.truncate(tmp_path / "endless", 1 << 40)
+    root = os.open(tmp_path, os.O_PATH)
+    group = Group(openers=4)
+    jobs = [job_of(lib.JOB_CHECK, b".", root) for _ in range(5)]
+    for tag in range(3):
+        assert lib.group_job(group.group, len(jobs) + tag, job_of(lib.JOB_HASH, b"endless", root)) == 0
+    for tag, job in enumerate(jobs):
+        assert lib.group_job(group.group, tag, job) == 0
+    assert lib.group_flush(group.group, 8) == 1, "one thread has been woken, and cannot have all of them"
+    assert group.reap(len(jobs), jobs_per_thread=8) == dict.fromkeys(range(len(jobs)), 0)
+    assert lib.group_flush(group.group, 8) == 0
+    group.close()
+    for job in jobs:
+        lib.job_free(job)
     os.close(root)

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -117,7 +118,7 @@ class Bench:
     def __init__(self, root: Path, backend: Backend, *, slots: int = SLOTS, lends: bool = False) -> None:
         """What is shown is always memory, unless it `lends`."""
         self.reports: list[str] = []
-        self._more = False
+        self._later = inf
         self.service = Service(slots, remembered=1000, ring=backend.ring, report=self.reports.append)
         self.service.lends &= lends
         self.disk = Disk(self.service, "disk", backend.means)
@@ -140,16 +141,18 @@ class Bench:
         assert error is not None or asleep == 0
 
     def until(self, true: Callable[[], bool]) -> None:
-        self._more = self.service.flush()
+        self._later = self.service.flush()
         while not true():
             self.turn()
 
     def turn(self) -> None:
         """One turn of a loop that has nothing else to do."""
-        self._more |= self.service.flush()  # a look at a stream may have asked for something
-        assert self._more or self._poll.poll(SILENCE_MS), "the service has nothing more to say"
+        # A look at a stream may have asked for something.
+        self._later = min(self._later, self.service.flush())
+        said = self._poll.poll(min(1000 * self._later, SILENCE_MS))
+        assert said or self._later < inf, "the service has nothing more to say"
         self.service.reap()
-        self._more = self.service.flush()
+        self._later = self.service.flush()
 
     def rest(self) -> None:
         """Until nothing is under way."""
