@@ -53,7 +53,7 @@ MEASURES: Mapping[str, tuple[Sequence[tuple[object, str, object]], str]] = {
         "of a head with a few lines that are new, h11 is given these, and not the whole",
     ),
     "verdicts": (
-        [(Verdicts, "known", _nothing), (Verdicts, "by_lines", _nothing)],
+        [(Verdicts, "recall", _nothing)],
         "h11 is not given what it has judged; no short way without them",
     ),
     "lasting-replies": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final
 
 from server.answer.conditions import FAILED, NOT_MODIFIED, Validators, judge, range_applies
 from server.answer.dates import http_date
@@ -25,13 +25,20 @@ TYPE: Final = frozenset((b"content-type",))
 NOSNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
 
 
-class Answer(NamedTuple):
+class Answer:
     """Status, headers (without Date and Connection) and body. The body of an answer to HEAD is
     empty, whatever its Content-Length says."""
 
-    status: HTTPStatus
-    headers: Headers
-    body: tuple[bytes | FileRange, ...]
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: HTTPStatus, headers: Headers, body: tuple[bytes | FileRange, ...]) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def saying(self, field: tuple[bytes, bytes]) -> Answer:
+        """The same with a field more."""
+        return Answer(self.status, (*self.headers, field), self.body)
 
     @property
     def body_bytes(self) -> int:
@@ -76,7 +83,7 @@ def dressed(
 ) -> Answer:
     """The answer with the headers that the site's rules want, but for those that are kept."""
     headers = dress(plain.headers, treatment, plain.status.value, fields.get(b"origin"), name, kept)
-    return Answer(plain.status, headers, plain.body)
+    return plain if headers is plain.headers else Answer(plain.status, headers, plain.body)
 
 
 def _is_in_parts(plain: Answer) -> bool:

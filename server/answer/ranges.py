@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 SPEC: Final = re.compile(rb"[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*")
 MOST_ASKED: Final = 256  # before any is looked at; who asks for more gets the whole file
@@ -13,11 +13,23 @@ NEAR_BYTES: Final = 128  # a gap so small costs less than the head of another pa
 MOST_DIGITS: Final = 19  # beyond that no file reaches, and int() takes its time
 
 
-class FileRange(NamedTuple):
+class FileRange:
     """`length` bytes of the file from `offset`."""
 
-    offset: int
-    length: int
+    __slots__ = ("length", "offset")
+
+    def __init__(self, offset: int, length: int) -> None:
+        self.offset = offset
+        self.length = length
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileRange) and self.offset == other.offset and self.length == other.length
+
+    def __hash__(self) -> int:
+        return hash((self.offset, self.length))
+
+    def __repr__(self) -> str:
+        return f"FileRange({self.offset}, {self.length})"
 
 
 class Unsatisfiable(Exception):

@@ -94,6 +94,9 @@ class Rulebook:
         self._guards = _Index(rules, _guards)
         self._detours = {force: _Index(rules, partial(_leads, force)) for force in (True, False)}
         self._treatments: dict[tuple[tuple[int, bool], ...], Treatment] = {}
+        # For every path, if it is the same for all; and whether any rule leads elsewhere.
+        self.treatment = self.treat(b"/", b"/") if self._all.empty else None
+        self.leads = not self._detours[True].empty or not self._detours[False].empty
 
     def treat(self, path: bytes, file_path: bytes) -> Treatment:
         """For what was asked for as `path` and is the file at `file_path`."""

@@ -1,7 +1,8 @@
 """Where to look for what a path names, one place after the other.
 
-search() is a generator: it yields a place, is sent what was found there, and returns what is
-to be made of it. Whoever drives it asks the files; here is only the order of the questions.
+search() is a generator: it yields a place, is sent what was found there, and yields at last what is
+to be made of it. (To return that would be to raise StopIteration, which costs more than the search.)
+Whoever drives it asks the files; here is only the order of the questions.
 Paths are decoded and have no leading slash; a directory's ends in one, or is empty.
 """
 
@@ -49,7 +50,8 @@ class Habits(NamedTuple):
     dotfiles: bool = False  # names that begin with a dot are served
 
 
-Steps = Generator[Place, Found, Result]
+Steps = Generator[Place | Result, Found, None]
+Search = Generator[Place, Found, Result]
 
 
 class Rules(Protocol):
@@ -82,8 +84,17 @@ def hidden(path: bytes, dotfiles: bool) -> bool:
 
 def search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Rules) -> Steps:
     """What to answer to a GET or HEAD of this target, whose path is `path`."""
+    yield (yield from _search(path, target, wishes, habits, rules))
+
+
+def failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> Steps:
+    """The site's own page for this status, or none."""
+    yield (yield from _failure(status, path, wishes, rules))
+
+
+def _search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Rules) -> Search:
     if hidden(path, habits.dotfiles):
-        return (yield from failure(NOT_FOUND, path, wishes, rules))
+        return (yield from _failure(NOT_FOUND, path, wishes, rules))
     if detour := rules.detour(b"/" + path, force=True):
         return (yield from _detour(detour, path, target, wishes, habits, rules))
     result = yield from _ordinary(path, target, wishes, habits)
@@ -97,14 +108,13 @@ def search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Ru
             shell = yield from _selected(INDEX, (yield INDEX), wishes)
             if isinstance(shell, Selection):
                 return shell._replace(fallback=True, vary=(*shell.vary, *NAVIGATION_FIELDS))
-    failed = yield from failure(result.status, path, wishes, rules)
+    failed = yield from _failure(result.status, path, wishes, rules)
     if habits.spa and isinstance(failed, Selection):
         return failed._replace(vary=(*failed.vary, *NAVIGATION_FIELDS))
     return failed
 
 
-def failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> Steps:
-    """The site's own page for this status, or none."""
+def _failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> Search:
     named = rules.error_page(b"/" + path, status.value)
     places = []
     if named is not None:
@@ -120,7 +130,7 @@ def failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> St
     return Missing(status)
 
 
-def _ordinary(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Steps:
+def _ordinary(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Search:
     """The file, or the index of the directory, at this path."""
     if not path or path.endswith(b"/"):
         return (yield from _directory(path, target, wishes, habits))
@@ -136,7 +146,7 @@ def _ordinary(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Ste
     return found if isinstance(found, Missing) else _with_slash(path, target)
 
 
-def _directory(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Steps:
+def _directory(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Search:
     found = yield path + INDEX
     if isinstance(found, Representation):
         return (yield from _selected(path + INDEX, found, wishes))
@@ -154,7 +164,7 @@ def _directory(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> St
     return Missing(NOT_FOUND)
 
 
-def _selected(path: bytes, found: Found, wishes: Wishes) -> Steps:
+def _selected(path: bytes, found: Found, wishes: Wishes) -> Search:
     """Which of its representations is sent (RFC 9110 section 12.5.3)."""
     if not isinstance(found, Representation):
         return found if isinstance(found, Missing) else Missing(NOT_FOUND)
@@ -181,18 +191,18 @@ def _detour(
     wishes: Wishes,
     habits: Habits,
     rules: Rules,
-) -> Steps:
+) -> Search:
     to, code = detour
     status = HTTPStatus(code)
     if code // 100 == 3:
         return Redirect(_with_query(to, target.partition(b"?")[2]), status, by_rule=True)
     place = to.lstrip(b"/")
     if hidden(place, habits.dotfiles):
-        return (yield from failure(NOT_FOUND, path, wishes, rules))
+        return (yield from _failure(NOT_FOUND, path, wishes, rules))
     result = yield from _ordinary(place, target, wishes, habits)
     if status is OK or not isinstance(result, Selection):
         if isinstance(result, Missing):
-            return (yield from failure(result.status, path, wishes, rules))
+            return (yield from _failure(result.status, path, wishes, rules))
         return result
     return result._replace(status=status)
 

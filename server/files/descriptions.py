@@ -36,9 +36,9 @@ class Descriptions:
                     self._root.fd,
                     entry.path,
                     lambda outcome: self._hashed(entry, facts, outcome),
-                    self._looks.at(entry.path, stay=entry.disk is self._root.disk),
+                    self._looks.at(entry.path, entry.kind, stay=entry.disk is self._root.disk),
                 )
-        return self._terms.represent(entry.path, facts, digest, time.time())
+        return self._terms.represent(entry.path, entry.kind, facts, digest, time.time())
 
     def renew(self, entry: Entry, siblings: int) -> None:
         """It is what it was; its siblings are these by now."""

@@ -145,7 +145,9 @@ class Docroot:
     # --- opening ---
 
     def _look_at(self, entry: Entry) -> Look:
-        return self._looks.at(entry.path, stay=entry.disk is self.disk)
+        if not entry.kind:
+            entry.kind = self._terms.kind_of(entry.path)
+        return self._looks.at(entry.path, entry.kind, stay=entry.disk is self.disk)
 
     def _open(self, entry: Entry, done: Callable[[Entry, Outcome], None]) -> None:
         version = self._root.version
@@ -297,6 +299,7 @@ class Docroot:
             self._confirm(entry)
             return
         new = Entry(self, entry.path, entry.disk, self._loop.now, entry.inventory)
+        new.kind = entry.kind
         self._learn(new, outcome)
         if self._entries.get(entry.key) is entry:
             self._entries[entry.key] = new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aio import Disk, Facts, File, Request
 from server.answer.found import Directory, Found, Inventory, Missing
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS = 0.7  # what is in use is looked at so soon again, in the background
 RETIRED: Final = -1
+# Everything beside the entry itself that an answer to a plain request depends on: the treatment, method,
+# persistence, status, coding, Vary, whether it is a fallback, the path of the original, whose name and type
+# are told, and whether whoever asks has it already.
+Manner = tuple[Treatment, bytes, bytes, HTTPStatus, bytes, tuple[bytes, ...], bool, bytes, bool]
+
 MOST_READY: Final = 64  # answers that are kept ready for one path
 
 STATUS_FOR_ERRNO: Final = {
@@ -52,20 +57,6 @@ class Dated(Protocol):
     def dated(self, date: bytes) -> bytes: ...
 
 
-class Manner(NamedTuple):
-    """Everything beside the entry itself that an answer to a plain request depends on."""
-
-    treatment: Treatment
-    method: bytes
-    persistence: bytes
-    status: HTTPStatus
-    coding: bytes
-    vary: tuple[bytes, ...]
-    fallback: bool
-    path: bytes  # of the original, whose name and type are told
-    unmodified: bool  # whoever asks has it already
-
-
 class Reference:
     """Leads to an entry until it is retired: who remembers an answer does not keep what it was made of."""
 
@@ -91,6 +82,7 @@ class Entry:
         "file",
         "found",
         "inventory",
+        "kind",
         "made_at",
         "path",
         "ready",
@@ -107,6 +99,7 @@ class Entry:
         self._docroot = docroot
         self.path = path
         self.inventory = inventory  # what list it is, if it is one
+        self.kind = b""  # its content type, once it has been looked at
         self.disk = disk
         self.found: Found | None = None  # None: it is being opened for the first time
         self.content: tuple[bytes, ...] | None = None

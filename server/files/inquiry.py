@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from server.answer.found import Found, Place, Result, Selection
+from server.answer.found import Found, Inventory, Place, Result, Selection
 from server.answer.search import Steps
 from server.files.entry import Entry, Waiter
 from server.files.site import Site
@@ -72,14 +72,15 @@ class Inquiry:
             self._entries[self._place].abandon(self._waiter)
 
     def _go_on(self, entry: Entry | None) -> None:
-        try:
-            if entry is None:
-                self._place = next(self._steps)
-            else:
-                assert entry.found is not None
-                self._consulted.append((entry, entry.found))
-                self._place = self._steps.send(entry.found)
-        except StopIteration as end:
-            self.result = result = end.value
-            if isinstance(result, Selection):
-                self.entry = self._entries[result.sent[0]]
+        if entry is None:
+            step = next(self._steps)
+        else:
+            assert entry.found is not None
+            self._consulted.append((entry, entry.found))
+            step = self._steps.send(entry.found)
+        if isinstance(step, bytes | Inventory):
+            self._place = step
+            return
+        self.result = step
+        if isinstance(step, Selection):
+            self.entry = self._entries[step.sent[0]]

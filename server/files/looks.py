@@ -7,7 +7,7 @@ from typing import Final
 from aio import Look
 from server.answer.negotiation import CODINGS
 from server.answer.search import SITE_FILES
-from server.answer.types import belongs_to_a_page, content_type
+from server.answer.types import belongs_to_a_page
 from server.files.content import SMALL
 from server.files.terms import Terms
 
@@ -21,10 +21,10 @@ class Looks:
         self._made: dict[tuple[int, bool, bool], Look] = {}
         self._terms = terms
 
-    def at(self, path: bytes, *, stay: bool) -> Look:
+    def at(self, path: bytes, content_type: bytes, *, stay: bool) -> Look:
         """`stay`: in the root's mount."""
         limit = SITE_FILE_BYTES if path in SITE_FILES else SMALL
-        kind = (limit, stay, belongs_to_a_page(content_type(path, self._terms.types)))
+        kind = (limit, stay, belongs_to_a_page(content_type))
         look = self._made.get(kind)
         if look is None:
             look = self._made[kind] = self._make(*kind)

@@ -100,6 +100,8 @@ class Site:
     # --- rules, each question answered once for a path ---
 
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
+        if not self._rulebook.leads:
+            return None
         work_out = self._detour if len(path) <= LONG_BYTES else self._rulebook.detour
         return work_out(path, force=force)
 
@@ -108,6 +110,8 @@ class Site:
 
     def treatment(self, path: bytes, file_path: bytes) -> Treatment:
         """What the rules want for this path. Both have a leading slash."""
+        if self._rulebook.treatment is not None:
+            return self._rulebook.treatment
         work_out = self._treat if len(path) + len(file_path) <= 2 * LONG_BYTES else self._rulebook.treat
         return work_out(path, file_path)
 

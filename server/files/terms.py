@@ -29,9 +29,12 @@ class Terms:
         """Whether a list leaves out what the site has at this path."""
         return hidden(path, self.dotfiles) or path.removeprefix(self.prefix) in self.private
 
-    def represent(self, path: bytes, facts: Facts, digest: bytes, now: float) -> Representation:
+    def kind_of(self, path: bytes) -> bytes:
+        """The content type of the file at this path."""
+        return content_type(path, self.types)
+
+    def represent(self, path: bytes, kind: bytes, facts: Facts, digest: bytes, now: float) -> Representation:
         """The file at this path, whose digest may not be known."""
-        kind = content_type(path, self.types)
         return Representation(
             facts.size,
             validators(facts, self.etag, digest, now),

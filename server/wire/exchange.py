@@ -10,7 +10,7 @@ from __future__ import annotations
 from errno import ESTALE
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from aio import Shrunk
 from server.answer.cors import is_preflight, preflight
@@ -21,7 +21,7 @@ from server.answer.rules import Treatment
 from server.answer.search import failure, search
 from server.answer.statuses import SERVICE_UNAVAILABLE, UNAUTHORIZED
 from server.answer.target import path_of
-from server.files.entry import Client, Dated, Entry, Manner
+from server.files.entry import Client, Dated, Entry
 from server.files.inquiry import Inquiry
 from server.wire.head import Head
 from server.wire.heads import Asked, Refusal, Request
@@ -33,13 +33,16 @@ if TYPE_CHECKING:
 SOON: Final = (b"Retry-After", b"1")  # seconds
 
 
-class Reply(NamedTuple):
+class Reply:
     """An answer that can leave."""
 
-    answer: Answer
-    head: Dated
-    entry: Entry | None  # whose bytes its ranges are
-    bandwidth: int | None  # bytes per second
+    __slots__ = ("answer", "bandwidth", "entry", "head")
+
+    def __init__(self, answer: Answer, head: Dated, entry: Entry | None, bandwidth: int | None) -> None:
+        self.answer = answer
+        self.head = head
+        self.entry = entry  # whose bytes its ranges are
+        self.bandwidth = bandwidth  # bytes per second
 
 
 class Exchange:
@@ -143,9 +146,9 @@ class Exchange:
         manner = None
         if isinstance(result, Selection) and self._is_plain(treatment):
             assert entry is not None
-            manner = Manner(
+            manner = (
                 treatment, request.method, persistence, result.status, result.coding, result.vary,
-                result.fallback, result.path, is_unmodified(request.fields, result, self._server.second),
+                result.fallback, result.path, is_unmodified(request.counting, result, self._server.second),
             )  # fmt: skip
             if known := entry.ready.get(manner):
                 reply = Reply(*known, entry, treatment.bandwidth)
@@ -157,13 +160,13 @@ class Exchange:
             if result.sent[1] is not entry.found:
                 manner = None  # more has become known of it since: this is said once, and not kept
         decided = answer(
-            request.method, request.fields, result, treatment, self._server.second, self._server.boundary
+            request.method, request.counting, result, treatment, self._server.second, self._server.boundary
         )
         if decided.status is UNAUTHORIZED and treatment.realm is not None:
             field = (b"WWW-Authenticate", challenge(treatment.realm))
-            decided = decided._replace(headers=(*decided.headers, field))
+            decided = decided.saying(field)
         elif decided.status is SERVICE_UNAVAILABLE:
-            decided = decided._replace(headers=(*decided.headers, SOON))
+            decided = decided.saying(SOON)
         head = Head(decided.status, decided.headers, persistence)
         if manner is not None and entry is not None and decided.status is not UNAUTHORIZED:
             entry.keep_ready(manner, decided, head)
@@ -177,8 +180,8 @@ class Exchange:
     def _unavailable(self, persistence: bytes) -> Reply:
         nothing = Missing(SERVICE_UNAVAILABLE)
         treatment = self._site.treatment(b"/" + self._path, b"/" + self._path)
-        decided = answer(self.request.method, self.request.fields, nothing, treatment, self._server.second)
-        decided = decided._replace(headers=(*decided.headers, SOON))
+        decided = answer(self.request.method, self.request.counting, nothing, treatment, self._server.second)
+        decided = decided.saying(SOON)
         return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
 
 

@@ -115,16 +115,10 @@ class Express:
         return at, left
 
     def _one(self, data: bytes) -> Meant | None:
-        """What it means, if it is one head, which is what mostly comes, and known: to look for the end of a
-        long one takes as long as to take it apart."""
-        if len(data) <= SHORT_HEAD:
-            return self._short_one(data)
+        """What it means, if it is one head, which is what mostly comes, and known."""
         if len(data) > MOST_HEAD_BYTES or not data.endswith(END):
             return None
-        asked = self._verdicts.known(data)
-        if asked is None and data.find(END) == len(data) - len(END):
-            asked = self._verdicts.by_lines(data)
-        return None if asked is None else self._meant(data, asked)
+        return self._known(data)
 
     def _short_one(self, head: bytes) -> Meant | None:
         """If it has been answered before, and would be so again."""

@@ -29,8 +29,6 @@ VARYING: Final = {
     b"Content-Range": (b"?range?", re.compile(rb"bytes [\d*/-]+")),
 }
 
-Shape = tuple[tuple[bytes, bytes | None], ...]  # fields, and None for what varies
-
 
 class Head:
     """A response head, ready but for its Date."""
@@ -38,23 +36,29 @@ class Head:
     __slots__ = ("_after", "_before", "_date", "_dated")
 
     def __init__(self, status: HTTPStatus, headers: Headers, connection: bytes = b"") -> None:
-        extra = ((b"Connection", connection),) if connection else ()
-        values = []
-        shape = []
+        names: list[bytes] = []
+        fixed: list[bytes | None] = []
+        varying: list[bytes] = []
         size = 0
-        for name, value in (*headers, *extra):
+        for name, value in headers:
+            names.append(name)
             place = VARYING.get(name)
             if place is not None and place[1].fullmatch(value):
-                values.append(value)
-                shape.append((name, None))
+                fixed.append(None)
+                varying.append(value)
             else:
-                shape.append((name, value))
+                fixed.append(value)
                 size += len(value)
+        if connection:
+            names.append(b"Connection")
+            fixed.append(connection)
         write = _parts if size <= LONG_BYTES else _write
-        self._before, first, *others = write(status, tuple(shape))
-        pieces = [first]
-        for value, part in zip(values, others, strict=True):
-            pieces += (value, part)
+        parts = write(status, tuple(names), tuple(fixed))
+        self._before = parts[0]
+        pieces = [parts[1]]
+        for n, value in enumerate(varying):
+            pieces.append(value)
+            pieces.append(parts[n + 2])
         self._after = b"".join(pieces)
         self._date = self._dated = b""
 
@@ -65,9 +69,10 @@ class Head:
         return self._dated
 
 
-def _write(status: HTTPStatus, shape: Shape) -> Sequence[bytes]:
-    """The head in parts: between them are the values of Date and of what varies."""
-    fields = ((b"Date", None), *shape)
+def _write(status: HTTPStatus, names: tuple[bytes, ...], values: tuple[bytes | None, ...]) -> Sequence[bytes]:
+    """The head in parts: between them are the values of Date and of what varies, for which there is
+    None."""
+    fields = ((b"Date", None), *zip(names, values, strict=True))
     head = h11.Connection(h11.SERVER).send(
         h11.Response(
             status_code=status.value,

@@ -8,7 +8,7 @@ that the next one could take for the beginning or the end of another message (RF
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv6Address
@@ -19,6 +19,7 @@ import h11
 from server.answer.plan import KNOWN_METHODS
 from server.answer.wishes import Wishes
 from server.wire.aspect import Aspect
+from server.wire.fields import Field, joined
 
 MOST_BYTES: Final = 16 * 1024  # of a head
 MOST_LINE_BYTES: Final = 8 * 1024  # of a request line: RFC 9112 section 3 recommends at least 8000
@@ -40,16 +41,35 @@ AUTHORITY: Final = re.compile(
 ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
-class Request(NamedTuple):
+class Request:
     """A head without a fault. Field names are in lower case; repeated fields are joined."""
 
-    method: bytes
-    target: bytes  # origin-form, or "*"
-    host: bytes
-    version: bytes
-    fields: Mapping[bytes, bytes]
-    keep_alive: bool
-    aspect: Aspect | None  # None: the answer depends on more than that
+    __slots__ = (
+        "_fields", "_lines", "aspect", "counting", "host", "keep_alive", "method", "target", "version"
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        host: bytes,
+        version: bytes,
+        keep_alive: bool,
+        aspect: Aspect | None,
+        counting: Mapping[bytes, bytes],
+        lines: Sequence[bytes] | None = None,
+    ) -> None:
+        """`lines` are those of all fields, if there are more than those that count: hardly ever does
+        anybody ask for them."""
+        self.method = method
+        self.target = target  # origin-form, or "*"
+        self.host = host
+        self.version = version
+        self.keep_alive = keep_alive
+        self.aspect = aspect  # None: the answer depends on more than that
+        self.counting = counting  # fields: at least those that an answer to whoever may have it depends on
+        self._lines = lines or ()
+        self._fields = counting if lines is None else None
 
     @classmethod
     def of(
@@ -63,7 +83,26 @@ class Request(NamedTuple):
         """With what follows from these. `host`: another one than that of the Host field."""
         host = fields.get(b"host", b"") if host is None else host
         keep_alive = _keep_alive(version, fields)
-        return cls(method, target, host, version, fields, keep_alive, Aspect.of(host, fields))
+        return cls(method, target, host, version, keep_alive, Aspect.of(host, fields), fields)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it asks for the same, in the same words."""
+        return (
+            isinstance(other, Request)
+            and (self.method, self.target, self.host, self.version, self.keep_alive)
+            == (other.method, other.target, other.host, other.version, other.keep_alive)
+            and self.aspect is other.aspect
+            and self.fields == other.fields
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.method, self.target))
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        if self._fields is None:
+            self._fields = joined(map(Field.of, self._lines))
+        return self._fields
 
     @property
     def line(self) -> bytes:
@@ -72,7 +111,7 @@ class Request(NamedTuple):
 
     @property
     def wishes(self) -> Wishes:
-        return Wishes.of(self.fields) if self.aspect is None else self.aspect.wishes
+        return Wishes.of(self.counting) if self.aspect is None else self.aspect.wishes
 
     def refused(self, status: HTTPStatus, why: str) -> Refusal:
         """The head is in order, but not what it asks for."""
@@ -175,9 +214,7 @@ def _understand(event: h11.Request) -> Request | Refusal:
     version = event.http_version
     if not version.startswith(b"1."):
         return Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1", method)
-    fields: dict[bytes, bytes] = {}
-    for name, value in event.headers:
-        fields[name] = fields[name] + b", " + value if name in fields else value
+    fields = joined(event.headers)
     if refusal := _body_refusal(method, version, event.headers, fields):
         return refusal
     # RFC 9110 section 2.5: a later minor version is treated as the last one that is known. h11

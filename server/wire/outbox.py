@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -51,7 +50,7 @@ class Outbox:
     def __init__(
         self, asked: Request | Refusal, status: int, head: bytes, source: Source | None = None
     ) -> None:
-        self._pieces: deque[Piece] = deque((memoryview(head),))
+        self._pieces: list[Piece] = [memoryview(head)]
         self._source = source
         self.asked = asked
         self.status = status
@@ -111,7 +110,7 @@ class Outbox:
                     self._pieces[0] = piece[count:]
                     return
                 count -= len(piece)
-                self._pieces.popleft()
+                self._pieces.pop(0)
                 continue
             assert not isinstance(piece, FileRange), "a range is sent as a stream"
             piece.advance(count)
@@ -132,13 +131,13 @@ class Outbox:
             if isinstance(piece, memoryview | FileRange) or piece.left:
                 return
             piece.close()
-            self._pieces.popleft()
+            self._pieces.pop(0)
         self._close_source()
 
     def close(self) -> None:
         """Nothing more leaves."""
         while self._pieces:
-            piece = self._pieces.popleft()
+            piece = self._pieces.pop(0)
             if not isinstance(piece, memoryview | FileRange):
                 piece.close()
         self._close_source()

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from server.observe.access import LOGGED, Told
 from server.wire.aspect import ASPECTS, Aspect, without_query
+from server.wire.fields import Field, joined
 from server.wire.heads import END, MOST_BYTES, MOST_FIELDS, Refusal, Request, accepted, fault_of, verdict
 from server.wire.table import Table
 
@@ -57,18 +58,6 @@ class Line:
         self.path = without_query(target)
 
 
-class Field(NamedTuple):
-    """What a field line means (RFC 9112 section 5), if h11 accepts it."""
-
-    name: bytes  # in lower case
-    value: bytes
-
-    @classmethod
-    def of(cls, line: bytes) -> Field:
-        name, _, value = line.partition(b":")
-        return cls(name.lower(), value.strip(b" \t"))
-
-
 class Kind:
     """What a field line counts for. Two lines of the same kind are as good as the same line."""
 
@@ -87,6 +76,7 @@ TOLD: Final = {name: Kind(name) for name in LOGGED}
 class Meaning:
     """What the fields of a head mean that count, and where those are that are logged."""
 
+    fields: Mapping[bytes, bytes]
     host: bytes
     keep_alive: bool
     aspect: Aspect | None
@@ -122,21 +112,25 @@ class Verdicts:
         return self.judge_anew(head) if known is None else request_of(*known)
 
     def recall(self, head: bytes) -> Known | None:
-        """What it means, if its lines are known, or nearly all of them."""
-        return self.known(head) or self.by_lines(head)
-
-    def known(self, data: bytes) -> Known | None:
-        """What it means, if it is one head, and no more, all of which is known. Of several that came
-        together nothing is: no line of a head is empty."""
-        lines = data.split(b"\r\n")
+        """What it means, if its lines are known, or nearly all of them. Of several heads that came together
+        nothing is known: no line of a head is empty."""
+        lines = head.split(b"\r\n")
         line = lines.pop(0)
         if not lines or lines.pop() or not lines or lines.pop():
             return None  # it does not end as a head does
         asked = self._lines.known.get(line)
-        meaning = self._meanings.known.get(tuple(map(self._kinds.known.get, lines)))
-        if asked is None or meaning is None:
+        kinds = tuple(map(self._kinds.known.get, lines))
+        meaning = self._meanings.known.get(kinds)
+        if asked is not None and meaning is not None:
+            self.remembered += 1
+            return asked, meaning, lines
+        if meaning is None:
+            return None if b"" in lines else self._put_together(line, asked, lines, kinds)
+        asked = _plain_line(line)
+        if asked is None:
             return None
-        self.remembered += 1
+        self._learn_line(line, asked)
+        self.put_together += 1
         return asked, meaning, lines
 
     def judge_anew(self, head: bytes) -> Request | Refusal:
@@ -146,20 +140,23 @@ class Verdicts:
         line, *lines = head[: -len(END)].split(b"\r\n")
         if isinstance(judged, Request) and _is_plain(judged, line):
             fields = list(map(Field.of, lines))
-            if _joined(fields) == judged.fields:
+            if joined(fields) == judged.fields:
                 self._learn_line(line, Line(line, judged.method, judged.target))
                 self._learn_kinds(zip(lines, map(_kind, fields), strict=True))
         return judged
 
-    def by_lines(self, head: bytes) -> Known | None:
-        """What a head means that is not known, but made of lines that are, or nearly all of them."""
-        line, *lines = head[: -len(END)].split(b"\r\n")
-        asked = self._lines.known.get(line)
-        kinds = tuple(map(self._kinds.known.get, lines))
+    def _put_together(
+        self, line: bytes, asked: Line | None, lines: list[bytes], kinds: tuple[Kind | None, ...]
+    ) -> Known | None:
+        """What a head means whose fields have not been seen together, or not all of them."""
         new = {text: Field.of(text) for text, kind in zip(lines, kinds, strict=True) if kind is None}
         if len(lines) > MOST_FIELDS or len(new) > MOST_NEW or 2 * len(new) > len(lines):
             return None
-        if (new or asked is None) and (asked := self._read(line, new)) is None:
+        if new:
+            asked = _read(line, new)
+        elif asked is None:
+            asked = _plain_line(line)
+        if asked is None:
             return None
         if new:
             seen = {text: _kind(field) for text, field in new.items()}
@@ -176,16 +173,6 @@ class Verdicts:
         self.put_together += 1
         return asked, meaning, lines
 
-    def _read(self, line: bytes, new: Mapping[bytes, Field]) -> Line | None:
-        """What a request line means that is new, or stands above fields that are, if all of these
-        are in order by themselves, and plain."""
-        if len(line) > LONGEST_LINE or fault_of(b"\r\n".join((line, *new, b""))):
-            return None
-        parts = _parts(line)
-        if parts is None or not all(b":" in text for text in new) or not _are_plain(_joined(new.values())):
-            return None
-        return Line(line, *parts) if accepted(*parts, new.values()) else None
-
     def _learn_line(self, line: bytes, asked: Line) -> None:
         if len(line) <= LONGEST_LINE:
             self._lines.learn(line, asked)
@@ -196,11 +183,17 @@ class Verdicts:
                 self._kinds.learn(text, kind)
 
 
-def request_of(asked: Line, meaning: Meaning, lines: Iterable[bytes]) -> Request:
+def request_of(asked: Line, meaning: Meaning, lines: Sequence[bytes]) -> Request:
     """The whole of it."""
-    fields = _joined(map(Field.of, lines))
     return Request(
-        asked.method, asked.target, meaning.host, b"1.1", fields, meaning.keep_alive, meaning.aspect
+        asked.method,
+        asked.target,
+        meaning.host,
+        b"1.1",
+        meaning.keep_alive,
+        meaning.aspect,
+        meaning.fields,
+        lines,
     )
 
 
@@ -219,27 +212,36 @@ def _kind(field: Field) -> Kind:
     return Kind(field.name, field) if field.name in COUNTING else TOLD.get(field.name, OTHER)
 
 
-def _joined(fields: Iterable[Field]) -> dict[bytes, bytes]:
-    """The fields by name, those of one name as one (RFC 9110 section 5.3)."""
-    joined: dict[bytes, bytes] = {}
-    for name, value in fields:
-        joined[name] = joined[name] + b", " + value if name in joined else value
-    return joined
-
-
 def _meaning(kinds: Sequence[Kind]) -> Meaning | None:
     """What lines mean together that are in order by themselves; None if that is not plain."""
     names = [kind.name for kind in kinds]
     if any(names.count(name) > 1 for name in (b"host", *LOGGED)):
         return None
-    fields = _joined([kind.field for kind in kinds if kind.field is not None])
+    fields = joined([kind.field for kind in kinds if kind.field is not None])
     host = fields.get(b"host")
     if not host or not _are_plain(fields):
         return None
     referer, agent = (names.index(name) if name in names else None for name in LOGGED)
     keep_alive = fields.get(b"connection", b"").lower() != b"close"
     aspect = Aspect.of(host, fields)
-    return Meaning(host, keep_alive, aspect, aspect if keep_alive else None, (referer, agent))
+    return Meaning(fields, host, keep_alive, aspect, aspect if keep_alive else None, (referer, agent))
+
+
+def _plain_line(line: bytes) -> Line | None:
+    """What a request line means that is new, if it is plain."""
+    parts = _parts(line) if len(line) <= LONGEST_LINE else None
+    return Line(line, *parts) if parts is not None and accepted(*parts, ()) else None
+
+
+def _read(line: bytes, new: Mapping[bytes, Field]) -> Line | None:
+    """What a request line means that stands above fields that are new, if all of these are in order by
+    themselves, and plain."""
+    if len(line) > LONGEST_LINE or fault_of(b"\r\n".join((line, *new, b""))):
+        return None
+    parts = _parts(line)
+    if parts is None or not all(b":" in text for text in new) or not _are_plain(joined(new.values())):
+        return None
+    return Line(line, *parts) if accepted(*parts, new.values()) else None
 
 
 def _parts(line: bytes) -> tuple[bytes, bytes] | None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.answer.detour import Detour
 from server.answer.guard import Realm
 from server.answer.pattern import Pattern
 from server.answer.rules import Rule, Rulebook, check_header, check_removal
@@ -148,6 +149,17 @@ def test_a_rule_counts_for_what_was_asked_for_and_for_the_file_that_is_sent():
     assert treat(guarded, path=b"/x", file_path=b"/private/x.html").realm is realm
     assert treat(guarded, path=b"/private/x", file_path=b"/x.html").realm is realm
     assert treat(guarded, path=b"/x", file_path=b"/x.html").realm is None
+
+
+def test_it_is_known_when_no_rule_is_for_any_path():
+    nothing = Rulebook([])
+    assert nothing.treatment is nothing.treat(b"/a", b"/b")
+    assert not nothing.leads
+    some = Rulebook([Rule(Pattern.of_glob("/a"), "test", cache_control=b"no-store")])
+    assert (some.treatment, some.leads) == (None, False)
+    leading = Rulebook([Rule(Pattern.of_glob("/a"), "test", detour=Detour(b"/b", 301, False))])
+    assert leading.treatment is leading.treat(b"/a", b"/a")
+    assert leading.leads
 
 
 def test_paths_for_which_the_same_rules_hold_are_treated_by_the_same_object():

@@ -66,13 +66,11 @@ class Rules:
 def drive(steps, site=SITE):
     """The result, and the places that were looked at."""
     asked = []
-    try:
-        place = next(steps)
-        while True:
-            asked.append(place)
-            place = steps.send(site.get(place, Missing(HTTPStatus.NOT_FOUND)))
-    except StopIteration as end:
-        return end.value, asked
+    step = next(steps)
+    while isinstance(step, bytes | Inventory):
+        asked.append(step)
+        step = steps.send(site.get(step, Missing(HTTPStatus.NOT_FOUND)))
+    return step, asked
 
 
 def find(target, fields=(), habits=None, rules=None, site=SITE):

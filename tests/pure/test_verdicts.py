@@ -185,10 +185,10 @@ def test_more_or_less_than_one_head_is_not_known():
     head = b"GET / HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\n\r\n"
     for _ in range(5):
         known.judge(head)
-    assert known.known(head) is not None
+    assert known.recall(head) is not None
     others = [head[:end] for end in range(len(head))]
     others += [head + more for more in (b"\r\n", b"G", head)] + [b"\r\n" + head]
-    assert not any(map(known.known, others))
+    assert not any(map(known.recall, others))
 
 
 def test_what_is_remembered_of_meanings_has_an_end_of_bytes_too():
