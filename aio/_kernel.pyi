@@ -8,17 +8,6 @@ from typing_extensions import Buffer
 class Pointer(Protocol):
     """A C pointer, opaque to Python."""
 
-class Facts(Protocol):
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    mode: int
-    offset_align: int
-    why_buffered: int
-    siblings: int
-
 class Job(Protocol):
     next: Any  # another job, or NULL
     kind: int
@@ -36,7 +25,6 @@ class Job(Protocol):
     endings: bytes
     result: int
     took_ns: int
-    facts: Facts
     digest: Pointer
     content: Pointer
     content_size: int

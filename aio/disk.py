@@ -268,7 +268,9 @@ class Disk:
                 self.service.mistake(fault)
 
     def _deliver(self, request: Request, job: Job) -> None:
-        outcome = self._understand(request, job)
+        if request.kind in (OPEN, CHECK):
+            self._look_ns += (job.took_ns - self._look_ns) // LOOKS_AVERAGED
+        outcome = self._understand(request.kind, job)
         if request.kind != CHECK and not isinstance(outcome, Listed):  # whose records are in the job's memory
             lib.job_free(job)
         if not request.cancelled:
@@ -278,10 +280,8 @@ class Disk:
         elif isinstance(outcome, Listed):
             outcome.records.release()
 
-    def _understand(self, request: Request, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
-        kind, result = request.kind, job.result
-        if kind in (OPEN, CHECK):
-            self._look_ns += (job.took_ns - self._look_ns) // LOOKS_AVERAGED
+    def _understand(self, kind: int, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
+        result = job.result
         if kind == CHECK and result == 1:
             return None
         if kind == FOLLOW:
@@ -290,7 +290,7 @@ class Disk:
             return Failed(-result, job.crossing)
         facts = facts_of(job)
         if kind == OPEN:
-            return self._opened(result, facts, request, job)
+            return self._opened(result, facts, job)
         if kind == HASH:
             return Hashed(facts, bytes(ffi.buffer(job.digest)))
         if kind == LIST:
@@ -298,9 +298,9 @@ class Disk:
             return Listed(facts, Records(packed, job.count, lambda: lib.job_free(job)))
         return facts
 
-    def _opened(self, fd: int, facts: Facts, request: Request, job: Job) -> Outcome:
-        if facts.size <= request.look.load_limit:  # it was read whole
-            digest = bytes(ffi.buffer(job.digest)) if request.look.digest else b""
+    def _opened(self, fd: int, facts: Facts, job: Job) -> Outcome:
+        if job.content != ffi.NULL:
+            digest = bytes(ffi.buffer(job.digest)) if job.want_digest else b""
             return Loaded(facts, bytes(ffi.buffer(job.content, job.content_size)), digest)
         if facts.way is BUFFERED_REFUSED:
             self.service.count(

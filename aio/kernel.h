@@ -148,8 +148,8 @@ int group_read(struct group *, uint32_t way, uint64_t tag, int fd, int64_t offse
 /* Wakes threads for what was asked for: nothing is done before. To wake one,
  * and to let it sleep again, costs more than an open that finds all in memory,
  * so one may do well for several jobs. If it has to wait for the disk, the
- * others do not wait for it: as long as jobs have not been taken, 1 is
- * returned, and each call then wakes one thread more. */
+ * others do not wait for it: as long as jobs have not been taken and there
+ * are threads for them, 1 is returned, and each call wakes one more. */
 int group_flush(struct group *, uint32_t jobs_per_thread);
 
 #define SHORTEST_LOAN 65536  /* bytes: to copy what is shorter is no dearer */

@@ -239,7 +239,9 @@ int group_flush(struct group *group, uint32_t jobs_per_thread)
     flush(&group->submitter, 1, native_submitter);
     flush(&group->openers, jobs_per_thread, job_thread);
     flush(&group->readers, 1, job_thread);
-    return !queue_empty(&group->openers.queue);
+    struct pool *openers = &group->openers;
+    bool more = openers->started < openers->limit || atomic_load(&openers->bell.sleepers) > 0;
+    return more && !queue_empty(&openers->queue);
 }
 
 /* --- out -------------------------------------------------------------- */

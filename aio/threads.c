@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 
 #define SHORTEST_SLICE_NS 100000
 

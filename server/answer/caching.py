@@ -37,7 +37,7 @@ def default_cache_control(path: bytes, content_type: bytes) -> bytes:
     if content_type.startswith((b"text/html", b"application/xhtml")):
         return HTML
     name = path.rpartition(b"/")[2]
-    hashed = path.find(b"_") >= 0 and HASHED_DIRECTORY.search(path)
+    hashed = path.find(b"_") >= 0 and HASHED_DIRECTORY.search(path)  # most paths have none
     if not hashed and not _has_fingerprint(name):
         return REST
     keeps_its_name = WORKERS.fullmatch(name) or content_type == b"application/manifest+json"

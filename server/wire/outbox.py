@@ -136,10 +136,10 @@ class Outbox:
 
     def close(self) -> None:
         """Nothing more leaves."""
-        while self._pieces:
-            piece = self._pieces.pop(0)
+        for piece in self._pieces:
             if not isinstance(piece, memoryview | FileRange):
                 piece.close()
+        self._pieces.clear()
         self._close_source()
 
     def _close_source(self) -> None:

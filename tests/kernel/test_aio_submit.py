@@ -12,6 +12,7 @@ import pytest
 from aio import BLOCK
 from aio._kernel import ffi, lib
 from tests.kernel.ways import SILENCE_MS, tile
+from tests.rig.until import until
 
 READS = 6
 DEPTH = 16
@@ -224,4 +225,16 @@ def test_what_stands_behind_jobs_that_do_not_end_is_taken_by_other_threads(tmp_p
     group.close()
     for job in jobs:
         lib.job_free(job)
+    os.close(root)
+
+
+def test_nobody_has_to_come_back_for_jobs_when_no_thread_is_left_for_them(tmp_path):
+    (tmp_path / "endless").touch()
+    os.truncate(tmp_path / "endless", 1 << 40)
+    root = os.open(tmp_path, os.O_PATH)
+    group = Group(openers=1)
+    assert lib.group_job(group.group, 0, job_of(lib.JOB_HASH, b"endless", root)) == 0
+    assert lib.group_job(group.group, 1, job_of(lib.JOB_CHECK, b".", root)) == 0
+    until(lambda: lib.group_flush(group.group, 1) == 0, "the only thread is at work, and one job waits")
+    group.close()
     os.close(root)
