@@ -84,7 +84,6 @@ from aio.file import (
     Failed,
     File,
     Hashed,
-    Identity,
     Links,
     Listed,
     Loaded,
@@ -103,8 +102,7 @@ from aio.service import Service
 from aio.stream import Stream, View
 
 __all__ = [
-    "BLOCK", "CHECKS_TOGETHER", "Arena", "Census", "Disk", "Facts", "Failed", "File", "Hashed", "Identity",
-    "InLoopDisk",
-    "Links", "Listed", "Loaded", "Look", "Means", "Opened", "Outcome", "Parcel", "Record",
+    "BLOCK", "CHECKS_TOGETHER", "Arena", "Census", "Disk", "Facts", "Failed", "File", "Hashed",
+    "InLoopDisk", "Links", "Listed", "Loaded", "Look", "Means", "Opened", "Outcome", "Parcel", "Record",
     "Records", "Request", "Service", "Shrunk", "Stream", "View", "Way",
 ]  # fmt: skip

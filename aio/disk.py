@@ -180,8 +180,8 @@ class Disk:
         """Whether a file that was too young when it was opened no longer is: for direct I/O, or to
         be surely what was loaded."""
         if loaded:
-            return facts.identity.settled(time.time_ns())
-        return time.time_ns() - facts.identity.ctime_ns >= self.means.settle_ns
+            return facts.settled(time.time_ns())
+        return time.time_ns() - facts.ctime_ns >= self.means.settle_ns
 
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         """The bytes from `offset`, one after the other; wake() is called when there are new ones."""

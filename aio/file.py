@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from struct import Struct
 from typing import ClassVar, Final, NamedTuple
 
 from aio.records import Records
 
 KEEP_AFTER_NS = 2_000_000_000  # what is read sooner after a change may be of either version
 FOR_ALIGNMENT: Final = 4096  # what every device and filesystem accepts
+IDENTITY: Final = Struct("=QQqQ")  # device, inode, ctime, size
 
 
 class Way(IntEnum):
@@ -50,38 +52,51 @@ class Shrunk(Exception):
     """The file ends before the bytes that were promised. All that is left has been shown."""
 
 
-class Identity(NamedTuple):
-    """One version of one file. The ctime is what tells an unpack with fixed mtimes from the
-    one before it: that can give the same inode, mtime and size to other bytes."""
-
-    device: int
-    inode: int
-    ctime_ns: int
-    size: int
-
-    def settled(self, now_ns: int) -> bool:
-        """Whether what is read now is surely of this version and no other."""
-        return now_ns - self.ctime_ns >= KEEP_AFTER_NS
-
-
 class Facts:
-    """What statx(2) said when the file was opened. Times in nanoseconds since the epoch."""
+    """What statx(2) said when the file was opened. Times in nanoseconds since the epoch.
 
-    __slots__ = ("identity", "mode", "mtime_ns", "offset_align", "siblings", "size", "way")
+    `identity` names one version of one file, in bytes, whose hash is worked out only once. The ctime
+    in it is what tells an unpack with fixed mtimes from the one before it: that can give the same
+    inode, mtime and size to other bytes.
+    """
+
+    __slots__ = (
+        "ctime_ns", "device", "identity", "inode", "mode", "mtime_ns", "offset_align", "siblings", "size",
+        "way",
+    )  # fmt: skip
 
     def __init__(
-        self, identity: Identity, mtime_ns: int, mode: int, way: Way, offset_align: int, siblings: int
+        self,
+        device: int,
+        inode: int,
+        ctime_ns: int,
+        size: int,
+        mtime_ns: int,
+        mode: int,
+        way: Way,
+        offset_align: int,
+        siblings: int,
     ) -> None:
-        self.identity = identity
-        self.size = identity.size
+        self.device = device
+        self.inode = inode
+        self.ctime_ns = ctime_ns
+        self.size = size
         self.mtime_ns = mtime_ns
         self.mode = mode
         self.way = way
         self.offset_align = offset_align
         self.siblings = siblings  # bit n: there is a file with endings[n] behind its name, and it is no older
+        self.identity: bytes = IDENTITY.pack(device, inode, ctime_ns, size)
 
     def with_siblings(self, siblings: int) -> Facts:
-        return Facts(self.identity, self.mtime_ns, self.mode, self.way, self.offset_align, siblings)
+        return Facts(
+            self.device, self.inode, self.ctime_ns, self.size, self.mtime_ns, self.mode, self.way,
+            self.offset_align, siblings,
+        )  # fmt: skip
+
+    def settled(self, now_ns: int) -> bool:
+        """Whether what is read now is surely of this version and no other."""
+        return now_ns - self.ctime_ns >= KEEP_AFTER_NS
 
 
 class Loaded(NamedTuple):
@@ -120,12 +135,13 @@ class File:
     closed one would return another file's bytes.
     """
 
-    __slots__ = ("_close", "_users", "changed", "direct", "fd", "identity", "size", "unit")
+    __slots__ = ("_close", "_facts", "_users", "changed", "direct", "fd", "identity", "size", "unit")
 
     def __init__(self, fd: int, facts: Facts, close: Callable[[int], None]) -> None:
         self.fd = fd
         self.identity = facts.identity
-        self.size = facts.identity.size
+        self.size = facts.size
+        self._facts = facts
         self.direct = facts.way is DIRECT
         self.unit = max(facts.offset_align, FOR_ALIGNMENT)
         self.changed = False  # set by whoever learns that these bytes are of yesterday
@@ -147,7 +163,7 @@ class File:
 
     def settled(self, now_ns: int) -> bool:
         """Whether a block read now is surely of this version and no other."""
-        return self.identity.settled(now_ns)
+        return self._facts.settled(now_ns)
 
 
 class Opened:

@@ -33,8 +33,10 @@ struct group;
  * of its ctime. `siblings` has a
  * bit for each of the job's endings, from the lowest. */
 struct facts {
-    uint64_t device, inode, size;
-    int64_t mtime_ns, ctime_ns;
+    uint64_t device, inode;
+    int64_t ctime_ns;
+    uint64_t size;
+    int64_t mtime_ns;
     uint32_t mode, offset_align, why_buffered, siblings;
 };
 enum why_buffered { DIRECT = 0, BUFFERED_ASKED, BUFFERED_YOUNG, BUFFERED_REFUSED };

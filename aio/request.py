@@ -7,7 +7,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from aio._kernel import ffi, lib
-from aio.file import KEEP_AFTER_NS, Facts, Identity, Look, Way
+from aio.file import KEEP_AFTER_NS, Facts, Look, Way
 
 if TYPE_CHECKING:
     from aio._kernel import Job
@@ -33,7 +33,7 @@ LANE_OF: Final = {CHECK: CHECKS, FOLLOW: FOLLOWS, OPEN: OPENS, LIST: LISTS, HASH
 WAYS: Final = tuple(Way)  # by number: to call the Enum for one costs a call of a function
 ORDERS: Final = {"name": lib.ORDER_NAME, "size": lib.ORDER_SIZE, "time": lib.ORDER_TIME}
 LOOK: Final = Look()
-FACTS: Final = Struct("=QQQqqIIII")  # as kernel.h has them
+FACTS: Final = Struct("=QQqQqIIII")  # as kernel.h has them
 FACTS_AT: Final = int(ffi.offsetof("struct job", "facts"))
 
 
@@ -118,5 +118,5 @@ class Models:
 def facts_of(job: Job) -> Facts:
     """All in one go: to ask for a field of C's costs as much as to have them all."""
     packed = ffi.buffer(job, FACTS_AT + FACTS.size)
-    device, inode, size, mtime_ns, ctime_ns, mode, align, why, siblings = FACTS.unpack_from(packed, FACTS_AT)
-    return Facts(Identity(device, inode, ctime_ns, size), mtime_ns, mode, WAYS[why], align, siblings)
+    device, inode, ctime_ns, size, mtime_ns, mode, align, why, siblings = FACTS.unpack_from(packed, FACTS_AT)
+    return Facts(device, inode, ctime_ns, size, mtime_ns, mode, WAYS[why], align, siblings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
 from server.answer.dates import parse_date
 
@@ -15,12 +15,15 @@ ENTITY_TAG: Final = re.compile(TAG)
 ENTITY_TAGS: Final = re.compile(rb"(?:[ \t]*,)*[ \t]*" + TAG + rb"[ \t]*(?:,[ \t]*(?:" + TAG + rb"[ \t]*)?)*")
 
 
-class Validators(NamedTuple):
+class Validators:
     """What tells one version of a representation from another; None: that is not known, or kept
     back."""
 
-    etag: bytes | None
-    modified: int | None  # seconds since the epoch
+    __slots__ = ("etag", "modified")
+
+    def __init__(self, etag: bytes | None, modified: int | None) -> None:
+        self.etag = etag
+        self.modified = modified  # seconds since the epoch
 
 
 class Verdict(Enum):

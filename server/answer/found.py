@@ -8,16 +8,36 @@ from typing import NamedTuple
 
 from server.answer.conditions import Validators
 from server.answer.listing import Order
+from server.answer.statuses import OK
 
 
-class Representation(NamedTuple):
+class Representation:
     """What a GET would send, and what is said of it."""
 
-    size: int
-    validators: Validators
-    content_type: bytes
-    cache_control: bytes
-    codings: tuple[bytes, ...] = ()  # in which it lies beside itself
+    __slots__ = ("cache_control", "codings", "content_type", "size", "validators")
+
+    def __init__(
+        self,
+        size: int,
+        validators: Validators,
+        content_type: bytes,
+        cache_control: bytes,
+        codings: tuple[bytes, ...] = (),
+    ) -> None:
+        self.size = size
+        self.validators = validators
+        self.content_type = content_type
+        self.cache_control = cache_control
+        self.codings = codings  # in which it lies beside itself
+
+    def says_as(self, other: Representation) -> bool:
+        """Whether the same is said of both, but for the type and caching, which follow from the path."""
+        return (
+            self.size == other.size
+            and self.validators.etag == other.validators.etag
+            and self.validators.modified == other.validators.modified
+            and self.codings == other.codings
+        )
 
 
 class Missing(NamedTuple):
@@ -45,17 +65,30 @@ class Inventory(NamedTuple):
 Place = bytes | Inventory  # a path is decoded and has no leading slash
 
 
-class Selection(NamedTuple):
+class Selection:
     """One representation, and as what it is sent."""
 
-    place: Place
-    found: Representation
-    status: HTTPStatus = HTTPStatus.OK
-    coding: bytes = b""  # a content coding, in which `variant` is it
-    variant: Representation | None = None
-    variant_place: bytes = b""
-    vary: tuple[bytes, ...] = ()
-    fallback: bool = False  # sent in place of what was asked for
+    __slots__ = ("coding", "fallback", "found", "place", "status", "variant", "variant_place", "vary")
+
+    def __init__(
+        self,
+        place: Place,
+        found: Representation,
+        status: HTTPStatus = OK,
+        coding: bytes = b"",
+        variant: Representation | None = None,
+        variant_place: bytes = b"",
+        vary: tuple[bytes, ...] = (),
+        fallback: bool = False,
+    ) -> None:
+        self.place = place
+        self.found = found
+        self.status = status
+        self.coding = coding  # a content coding, in which `variant` is it
+        self.variant = variant
+        self.variant_place = variant_place
+        self.vary = vary
+        self.fallback = fallback  # sent in place of what was asked for
 
     @property
     def sent(self) -> tuple[Place, Representation]:

@@ -103,14 +103,18 @@ def _search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: R
     if result.status is NOT_FOUND:
         if detour := rules.detour(b"/" + path, force=False):
             found = yield from _detour(detour, path, target, wishes, habits, rules)
-            return found._replace(fallback=True) if isinstance(found, Selection) else found
+            if isinstance(found, Selection):
+                found.fallback = True
+            return found
         if habits.spa and wishes.navigation:
             shell = yield from _selected(INDEX, (yield INDEX), wishes)
             if isinstance(shell, Selection):
-                return shell._replace(fallback=True, vary=(*shell.vary, *NAVIGATION_FIELDS))
+                shell.fallback = True
+                shell.vary += NAVIGATION_FIELDS
+                return shell
     failed = yield from _failure(result.status, path, wishes, rules)
     if habits.spa and isinstance(failed, Selection):
-        return failed._replace(vary=(*failed.vary, *NAVIGATION_FIELDS))
+        failed.vary += NAVIGATION_FIELDS
     return failed
 
 
@@ -126,7 +130,8 @@ def _failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> S
         if isinstance(found, Representation):
             page = yield from _selected(place, found, wishes)
             if isinstance(page, Selection):
-                return page._replace(status=status)
+                page.status = status
+                return page
     return Missing(status)
 
 
@@ -168,19 +173,18 @@ def _selected(path: bytes, found: Found, wishes: Wishes) -> Search:
     """Which of its representations is sent (RFC 9110 section 12.5.3)."""
     if not isinstance(found, Representation):
         return found if isinstance(found, Missing) else Missing(NOT_FOUND)
-    itself = Selection(path, found)
     if not found.codings:
-        return itself if IDENTITY in wishes.codings else Missing(NOT_ACCEPTABLE)
+        return Selection(path, found) if IDENTITY in wishes.codings else Missing(NOT_ACCEPTABLE)
     vary = (b"Accept-Encoding",)
     for name in wishes.codings:
         ending = _ENDINGS.get(name)
         if ending is None:
-            return itself._replace(vary=vary)
+            return Selection(path, found, vary=vary)
         if name not in found.codings:
             continue
         variant = yield path + ending
         if isinstance(variant, Representation):
-            return itself._replace(coding=name, variant=variant, variant_place=path + ending, vary=vary)
+            return Selection(path, found, OK, name, variant, path + ending, vary)
     return Missing(NOT_ACCEPTABLE)
 
 
@@ -204,7 +208,8 @@ def _detour(
         if isinstance(result, Missing):
             return (yield from _failure(result.status, path, wishes, rules))
         return result
-    return result._replace(status=status)
+    result.status = status
+    return result
 
 
 def _pages_upward(path: bytes) -> list[bytes]:

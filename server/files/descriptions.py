@@ -30,7 +30,7 @@ class Descriptions:
         digest = b""
         if wants_digest(facts, self._terms.etag):
             digest = self._digests.of(facts.identity)
-            settled = facts.identity.settled(time.time_ns())  # or the digest would be of either version
+            settled = facts.settled(time.time_ns())  # or the digest would be of either version
             if not digest and settled and self._digests.begin(facts.identity):
                 entry.disk.hash(
                     self._root.fd,
@@ -64,8 +64,8 @@ class Descriptions:
             self._say_anew(entry)
 
     def _say_anew(self, entry: Entry) -> None:
-        said = self.of(entry)
-        if said != entry.found:
+        known, said = entry.found, self.of(entry)
+        if not isinstance(known, Representation) or not said.says_as(known):
             entry.found = said
-            entry.ready.clear()
+            entry.forget_ready()
             self._changes.note()

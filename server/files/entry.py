@@ -71,7 +71,9 @@ class Entry:
 
     __slots__ = (
         "_docroot",
+        "_ready",
         "alarmed",
+        "answered",
         "check",
         "check_started",
         "checked_at",
@@ -85,7 +87,6 @@ class Entry:
         "kind",
         "made_at",
         "path",
-        "ready",
         "reference",
         "request",
         "used_at",
@@ -115,7 +116,8 @@ class Entry:
         self.request: Request | None = None
         self.check: Request | None = None  # to be asked again
         self.waiters: dict[Waiter, None] = {}
-        self.ready: dict[Manner, tuple[Answer, Dated]] = {}
+        self.answered = False
+        self._ready: dict[Manner, tuple[Answer, Dated]] | None = None
         self.reference = Reference(self)
 
     @property
@@ -132,10 +134,17 @@ class Entry:
         """As Docroot.vouch()."""
         return self._docroot.vouch(self)
 
+    def ready(self, manner: Manner) -> tuple[Answer, Dated] | None:
+        """What was answered to the last who asked so."""
+        return None if self._ready is None else self._ready.get(manner)
+
     def keep_ready(self, manner: Manner, answer: Answer, head: Dated) -> None:
-        if len(self.ready) >= MOST_READY:
-            self.ready.clear()
-        self.ready[manner] = answer, head
+        if self._ready is None or len(self._ready) >= MOST_READY:
+            self._ready = {}
+        self._ready[manner] = answer, head
+
+    def forget_ready(self) -> None:
+        self._ready = None
 
     def pieces(self, part: FileRange) -> Sequence[bytes]:
         """These bytes of the content that is in memory."""
@@ -177,7 +186,7 @@ def rewritten(old: Facts, new: Facts) -> bool:
     """Whether this is the same file with other bytes in what is being sent. A file that only
     grew, or whose ctime alone is new (a link, a mode), is still good."""
     return (
-        old.identity.device == new.identity.device
-        and old.identity.inode == new.identity.inode
+        old.device == new.device
+        and old.inode == new.inode
         and (new.size < old.size or (new.size == old.size and new.mtime_ns != old.mtime_ns))
     )

@@ -78,7 +78,7 @@ class Inquiry:
             assert entry.found is not None
             self._consulted.append((entry, entry.found))
             step = self._steps.send(entry.found)
-        if isinstance(step, bytes | Inventory):
+        if isinstance(step, (bytes, Inventory)):
             self._place = step
             return
         self.result = step

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from itertools import chain, islice
 
-from aio import Identity
 from server.answer.found import Missing
 from server.answer.rules import Rule
 from server.answer.search import SITE_FILES
@@ -46,7 +45,7 @@ class SiteFiles:
         self._report = report
         self._hosts = hosts
         self._known: dict[bytes, Entry] = {}
-        self._read: tuple[int, list[Identity | None]] | None = None  # the versions that were read last
+        self._read: tuple[int, list[bytes | None]] | None = None  # the versions that were read last
         self._reading: Parsed | None = None
         self._rules: list[Rule] = []
         self._faults: Counter[str] = Counter()  # by file
@@ -104,7 +103,7 @@ class SiteFiles:
             self._loop.ready(self)
 
     @staticmethod
-    def _identity(entry: Entry) -> Identity | None:
+    def _identity(entry: Entry) -> bytes | None:
         return entry.facts.identity if entry.facts is not None else None
 
     def _parse(self, entry: Entry) -> Parsed:

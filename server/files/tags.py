@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from aio import Facts, Identity
+from aio import Facts
 from server.answer.conditions import Validators
 
 TIMELESS_BEFORE: Final = 315_705_600  # 1980-01-03: the epochs of Unix and of ZIP, in any time zone
@@ -25,24 +25,24 @@ class Digests:
     """Digests of contents, by the version of the file that they are of."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Identity, bytes] = OrderedDict()
-        self._under_way: set[Identity] = set()
+        self._known: OrderedDict[bytes, bytes] = OrderedDict()
+        self._under_way: set[bytes] = set()
 
-    def of(self, identity: Identity) -> bytes:
+    def of(self, identity: bytes) -> bytes:
         """The digest, or nothing if it is not known."""
         return self._known.get(identity, b"")
 
-    def begin(self, identity: Identity) -> bool:
+    def begin(self, identity: bytes) -> bool:
         """Whether it is to be computed now, because nobody does so already, or has failed to."""
         if identity in self._under_way or identity in self._known:
             return False
         self._under_way.add(identity)
         return True
 
-    def end(self, identity: Identity) -> None:
+    def end(self, identity: bytes) -> None:
         self._under_way.discard(identity)
 
-    def learn(self, identity: Identity, digest: bytes) -> None:
+    def learn(self, identity: bytes, digest: bytes) -> None:
         """No digest: there will be none, as the file cannot be read to its end."""
         self._known[identity] = digest
         self._known.move_to_end(identity)

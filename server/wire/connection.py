@@ -225,13 +225,15 @@ class Connection:
             return
         if known := self._server.recall.reply(request, self._persistence(request)):
             self._reply(request, known)
-            return
-        try:
-            self._exchange = Exchange(request, self._peer, self._server, self)
-        except BadTarget as error:
-            self._refuse(request.refused(HTTPStatus.BAD_REQUEST, str(error)))
-            return
-        self._go_on(self._exchange)
+        else:
+            try:
+                self._exchange = Exchange(request, self._peer, self._server, self)
+            except BadTarget as error:
+                self._refuse(request.refused(HTTPStatus.BAD_REQUEST, str(error)))
+                return
+            self._go_on(self._exchange)
+        if self._outbox is not None and self._outbox.from_file:
+            self.wake()  # it leaves when it is its turn
 
     def _go_on(self, exchange: Exchange) -> None:
         """Answers, if what the answer depends on is known."""
@@ -269,12 +271,10 @@ class Connection:
         self._put(asked, decided, head)
 
     def _put(self, asked: Asked, decided: Answer, head: Dated, entry: Entry | None = None) -> None:
-        """Lets the answer go: at once if it is all in memory, else when it is its turn."""
+        """Lets the answer go at once if it is all in memory; else whoever has asked does, in its turn."""
         self._outbox = outbox = packed(asked, decided, head.dated(self._server.date()), entry, self.wake)
         self.deadline = self._server.loop.now + patience.SEND_SECONDS
-        if outbox.from_file:
-            self.wake()
-        else:
+        if not outbox.from_file:
             self._send(outbox)
 
     # --- out ---

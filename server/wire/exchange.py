@@ -144,19 +144,16 @@ class Exchange:
         assert treatment is not None
         request = self.request
         manner = None
-        if isinstance(result, Selection) and self._is_plain(treatment):
+        if entry is not None and not entry.answered:
+            entry.answered = True  # what is asked for once is not kept
+        elif isinstance(result, Selection) and self._is_plain(treatment):
             assert entry is not None
             manner = (
                 treatment, request.method, persistence, result.status, result.coding, result.vary,
                 result.fallback, result.path, is_unmodified(request.counting, result, self._server.second),
             )  # fmt: skip
-            if known := entry.ready.get(manner):
-                reply = Reply(*known, entry, treatment.bandwidth)
-                if not treatment.guarded:
-                    self._server.recall.keep(
-                        request, persistence, self._site, self._edition, self._inquiry.consulted, reply
-                    )
-                return reply
+            if known := entry.ready(manner):
+                return self._kept(Reply(*known, entry, treatment.bandwidth), persistence)
             if result.sent[1] is not entry.found:
                 manner = None  # more has become known of it since: this is said once, and not kept
         decided = answer(
@@ -168,9 +165,20 @@ class Exchange:
         elif decided.status is SERVICE_UNAVAILABLE:
             decided = decided.saying(SOON)
         head = Head(decided.status, decided.headers, persistence)
-        if manner is not None and entry is not None and decided.status is not UNAUTHORIZED:
-            entry.keep_ready(manner, decided, head)
-        return Reply(decided, head, entry, treatment.bandwidth)
+        reply = Reply(decided, head, entry, treatment.bandwidth)
+        if manner is None or entry is None or decided.status is UNAUTHORIZED:
+            return reply
+        entry.keep_ready(manner, decided, head)
+        return self._kept(reply, persistence)
+
+    def _kept(self, reply: Reply, persistence: bytes) -> Reply:
+        """The same: what has been asked for before and is asked for again is not looked for, unless there is
+        somebody to be known first."""
+        assert self._treatment is not None
+        if not self._treatment.guarded:
+            consulted = self._inquiry.consulted
+            self._server.recall.keep(self.request, persistence, self._site, self._edition, consulted, reply)
+        return reply
 
     def _is_plain(self, treatment: Treatment) -> bool:
         """Whether everybody who asks so gets the same answer."""

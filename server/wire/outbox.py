@@ -120,7 +120,7 @@ class Outbox:
     def stall(self, *, at_once: bool = False) -> None:
         """The socket takes no more for now, or may not have more (`at_once`)."""
         for piece in self._pieces:
-            if not isinstance(piece, memoryview | FileRange):
+            if not isinstance(piece, (memoryview, FileRange)):
                 piece.stall(at_once=at_once)
                 return
 
@@ -128,7 +128,7 @@ class Outbox:
         """Lets go of streams that are through."""
         while self._pieces:
             piece = self._pieces[0]
-            if isinstance(piece, memoryview | FileRange) or piece.left:
+            if isinstance(piece, (memoryview, FileRange)) or piece.left:
                 return
             piece.close()
             self._pieces.pop(0)
@@ -137,7 +137,7 @@ class Outbox:
     def close(self) -> None:
         """Nothing more leaves."""
         for piece in self._pieces:
-            if not isinstance(piece, memoryview | FileRange):
+            if not isinstance(piece, (memoryview, FileRange)):
                 piece.close()
         self._pieces.clear()
         self._close_source()

@@ -242,7 +242,7 @@ def test_more_is_handed_over_than_there_are_threads_while_opens_are_quick(root):
 def test_a_block_read_too_soon_after_the_change_is_not_kept(root, monkeypatch, age_ns):
     monkeypatch.setattr("aio.file.KEEP_AFTER_NS", 2_000_000_000)
     with Bench(root, BACKENDS["aio"]) as bench, bench.opened("0") as opened:
-        changed = opened.file.identity.ctime_ns
+        changed = opened.facts.ctime_ns
         assert opened.file.settled(changed + 2_000_000_000)
         assert not opened.file.settled(changed + age_ns)
         monkeypatch.setattr("aio.reads.time.time_ns", lambda: changed + age_ns)
