@@ -16,7 +16,7 @@ from loadtest.lab import ground
 from loadtest.lab.clients import Order, fetch
 from loadtest.lab.readers import BYTES_PER_SECOND, TURN_SECONDS, SlowReaders
 from loadtest.lab.scenario import Pace, Scenario
-from loadtest.measuring import tcp
+from loadtest.measuring import cores, tcp
 from loadtest.measuring.bench import Bench, Meter, Turn, core_idle_seconds
 from loadtest.measuring.findings import Cell, Column, Findings, Plot, Target, at_least, at_most, middle, ratio
 from loadtest.measuring.flames import recorded
@@ -43,6 +43,11 @@ NOTES = (
     "loopback too, as soon as it believes to know how fast the path is: the fast client's are kept back by "
     "it, and each time that the timer is set costs the server's core.",
 )
+AWAKE = (
+    "Cores that idle do not sleep (`/dev/cpu_dma_latency`). Else the server also pays for waking the fast "
+    "client's, and how often it must depends on what woke that core before: the slow readers do, too."
+)
+ASLEEP = "Cores that idle may sleep here: the server also pays for waking the fast client's."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def run(bench: Bench) -> Findings:
         targets["slow"] = ground.write_files(root, "s", slow)
         targets["fast"] = ground.write_files(root, "f", fast)
 
-    with disks.OwnDisk(ground.megabytes_for(slow, fast)) as disk:
+    with disks.OwnDisk(ground.megabytes_for(slow, fast)) as disk, cores.awake():
         disk.populate(write)
         cells = bench.measure(crowds, lambda turn: _measure(disk, turn, targets), _in_brief)
     return Findings(
@@ -90,7 +95,7 @@ def run(bench: Bench) -> Findings:
         cells=cells,
         targets=[*_targets(cells, crowds)],
         plots=[Plot("bars", "beside", "A fast client beside slow readers", "MB/s")],
-        notes=NOTES,
+        notes=(*NOTES, AWAKE if cores.can_be_kept_awake() else ASLEEP),
     )
 
 

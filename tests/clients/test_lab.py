@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from loadtest import disks, memory
 from loadtest.lab import __main__ as lab
 from loadtest.lab import readers
 from loadtest.lab.plan import NAMES, duration, plan
-from loadtest.measuring import flames, footprint, stacks, tcp
+from loadtest.measuring import cores, flames, footprint, stacks, tcp
 from loadtest.measuring.bench import Bench, Turn, progress
 from loadtest.measuring.findings import (
     Cell,
@@ -361,3 +362,17 @@ def left_by(pid: int) -> Iterator[str]:
                 yield words
         except OSError:
             continue
+
+
+def latency() -> int:
+    """In how many microseconds a core that idles must be there, whoever has asked for that."""
+    with cores.LATENCY.open("rb", buffering=0) as said:
+        return int(struct.unpack("=i", said.read(4))[0])
+
+
+@pytest.mark.skipif(not cores.can_be_kept_awake(), reason=f"{cores.LATENCY} may not be written")
+def test_cores_are_kept_awake_as_long_as_that_is_asked_for() -> None:
+    before = latency()
+    with cores.awake():
+        assert latency() == 0
+    assert latency() == before > 0
