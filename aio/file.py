@@ -55,9 +55,9 @@ class Shrunk(Exception):
 class Facts:
     """What statx(2) said when the file was opened. Times in nanoseconds since the epoch.
 
-    `identity` names one version of one file, in bytes, whose hash is worked out only once. The ctime
-    in it is what tells an unpack with fixed mtimes from the one before it: that can give the same
-    inode, mtime and size to other bytes.
+    `identity` names one version of one file: bytes, for Python remembers their hash, and that of a tuple
+    not. The ctime in it is what tells an unpack with fixed mtimes from the one before it: that can give
+    the same inode, mtime and size to other bytes.
     """
 
     __slots__ = (

@@ -45,7 +45,7 @@ MEASURES: Mapping[str, tuple[Sequence[tuple[object, str, object]], str]] = {
         "what was answered is answered again without a search; no short way without them",
     ),
     "ready-heads": (
-        [(Entry, "keep_ready", _nothing)],
+        [(Entry, "keep_ready", _nothing), (Recall, "keep", _nothing)],
         "h11 writes the head of an answer once; no replies without them",
     ),
     "new-lines": (

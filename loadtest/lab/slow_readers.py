@@ -45,9 +45,9 @@ NOTES = (
 )
 AWAKE = (
     "Cores that idle do not sleep (`/dev/cpu_dma_latency`). Else the server also pays for waking the fast "
-    "client's, and how often it must depends on what woke that core before: the slow readers do, too."
+    "client's core, and how often it must depends on who woke it before: the slow readers share it."
 )
-ASLEEP = "Cores that idle may sleep here: the server also pays for waking the fast client's."
+ASLEEP = "Cores that idle may sleep here: the server also pays for waking the fast client's core."
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ ENTITY_TAGS: Final = re.compile(rb"(?:[ \t]*,)*[ \t]*" + TAG + rb"[ \t]*(?:,[ \t
 
 class Validators:
     """What tells one version of a representation from another; None: that is not known, or kept
-    back."""
+    back. Never changed."""
 
     __slots__ = ("etag", "modified")
 

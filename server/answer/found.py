@@ -12,7 +12,7 @@ from server.answer.statuses import OK
 
 
 class Representation:
-    """What a GET would send, and what is said of it."""
+    """What a GET would send, and what is said of it. Many share it: it is never changed, but replaced."""
 
     __slots__ = ("cache_control", "codings", "content_type", "size", "validators")
 
@@ -30,8 +30,8 @@ class Representation:
         self.cache_control = cache_control
         self.codings = codings  # in which it lies beside itself
 
-    def says_as(self, other: Representation) -> bool:
-        """Whether the same is said of both, but for the type and caching, which follow from the path."""
+    def says_the_same_as(self, other: Representation) -> bool:
+        """Of one path, from which type and caching follow."""
         return (
             self.size == other.size
             and self.validators.etag == other.validators.etag
@@ -66,7 +66,7 @@ Place = bytes | Inventory  # a path is decoded and has no leading slash
 
 
 class Selection:
-    """One representation, and as what it is sent."""
+    """One representation, and as what it is sent. It belongs to the search that has made it."""
 
     __slots__ = ("coding", "fallback", "found", "place", "status", "variant", "variant_place", "vary")
 

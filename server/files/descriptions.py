@@ -65,7 +65,8 @@ class Descriptions:
 
     def _say_anew(self, entry: Entry) -> None:
         known, said = entry.found, self.of(entry)
-        if not isinstance(known, Representation) or not said.says_as(known):
+        assert isinstance(known, Representation)
+        if not said.says_the_same_as(known):
             entry.found = said
             entry.forget_ready()
             self._changes.note()

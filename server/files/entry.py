@@ -116,7 +116,7 @@ class Entry:
         self.request: Request | None = None
         self.check: Request | None = None  # to be asked again
         self.waiters: dict[Waiter, None] = {}
-        self.answered = False
+        self.answered = False  # once, to anybody, in whatever manner
         self._ready: dict[Manner, tuple[Answer, Dated]] | None = None
         self.reference = Reference(self)
 
@@ -135,7 +135,7 @@ class Entry:
         return self._docroot.vouch(self)
 
     def ready(self, manner: Manner) -> tuple[Answer, Dated] | None:
-        """What was answered to the last who asked so."""
+        """What was answered in this manner before."""
         return None if self._ready is None else self._ready.get(manner)
 
     def keep_ready(self, manner: Manner, answer: Answer, head: Dated) -> None:

@@ -271,7 +271,8 @@ class Connection:
         self._put(asked, decided, head)
 
     def _put(self, asked: Asked, decided: Answer, head: Dated, entry: Entry | None = None) -> None:
-        """Lets the answer go at once if it is all in memory; else whoever has asked does, in its turn."""
+        """Lets the answer go at once if it is all in memory. Else the caller sees to it, who alone gives an
+        entry: _begin() by a turn of its own, _proceed() right away."""
         self._outbox = outbox = packed(asked, decided, head.dated(self._server.date()), entry, self.wake)
         self.deadline = self._server.loop.now + patience.SEND_SECONDS
         if not outbox.from_file:

@@ -145,7 +145,7 @@ class Exchange:
         request = self.request
         manner = None
         if entry is not None and not entry.answered:
-            entry.answered = True  # what is asked for once is not kept
+            entry.answered = True  # what is sent only once is not worth keeping
         elif isinstance(result, Selection) and self._is_plain(treatment):
             assert entry is not None
             manner = (
@@ -172,8 +172,7 @@ class Exchange:
         return self._kept(reply, persistence)
 
     def _kept(self, reply: Reply, persistence: bytes) -> Reply:
-        """The same: what has been asked for before and is asked for again is not looked for, unless there is
-        somebody to be known first."""
+        """The reply, which whoever asks so again may get without a search, unless it is not for everybody."""
         assert self._treatment is not None
         if not self._treatment.guarded:
             consulted = self._inquiry.consulted

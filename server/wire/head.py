@@ -28,7 +28,7 @@ VARYING: Final = {
     b"Content-Range": b"?range?",
 }
 SPACE: Final = 0x20
-VISIBLE: Final = bytes(range(SPACE, 0x7F))
+PRINTABLE: Final = bytes(range(SPACE, 0x7F))
 
 
 class Head:
@@ -73,7 +73,7 @@ def _is_written_as_it_is(name: bytes, value: bytes) -> bool:
     """Whether h11 neither changes such a value nor refuses it."""
     if name == b"Content-Length":
         return value.isdigit()
-    return value != b"" and value[0] != SPACE != value[-1] and not value.translate(None, VISIBLE)
+    return value != b"" and value[0] != SPACE != value[-1] and not value.translate(None, PRINTABLE)
 
 
 def _write(status: HTTPStatus, names: tuple[bytes, ...], values: tuple[bytes | None, ...]) -> Sequence[bytes]:

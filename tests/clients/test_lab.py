@@ -370,9 +370,11 @@ def latency() -> int:
         return int(struct.unpack("=i", said.read(4))[0])
 
 
-@pytest.mark.skipif(not cores.can_be_kept_awake(), reason=f"{cores.LATENCY} may not be written")
+@pytest.mark.skipif(not cores.can_be_kept_awake(), reason="cores sleep here whatever is asked")
 def test_cores_are_kept_awake_as_long_as_that_is_asked_for() -> None:
     before = latency()
+    if before == 0:
+        pytest.skip("somebody else keeps the cores awake")
     with cores.awake():
         assert latency() == 0
-    assert latency() == before > 0
+    assert latency() == before

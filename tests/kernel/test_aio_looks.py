@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened, Way
+from aio._kernel import ffi
+from aio.request import FACTS
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench
 
 ENDINGS = (b".zst", b".br", b".gz")
@@ -31,6 +33,17 @@ def content(outcome: object) -> bytes | int:
         case Failed():
             return outcome.errno
     raise AssertionError(outcome)
+
+
+def test_facts_lie_as_they_are_read() -> None:
+    numbers = ("device", "inode", "ctime_ns", "size", "mtime_ns")
+    fields = (*numbers, "mode", "offset_align", "why_buffered", "siblings")
+    sizes = {"Q": 8, "q": 8, "I": 4}
+    at = 0
+    for name, code in zip(fields, FACTS.format[1:], strict=True):
+        assert ffi.offsetof("struct facts", name) == at
+        at += sizes[code]
+    assert ffi.sizeof("struct facts") == at
 
 
 # --- links (openat2(2)) ---

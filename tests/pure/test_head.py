@@ -15,7 +15,9 @@ DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
 STATUSES = [HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND]
 VALUES = {
     b"Content-Length": st.integers(0, 10**15).map(lambda number: b"%d" % number),
-    b"ETag": st.sampled_from([b'"a"', b'W/"b"', b'""', b'"?etag?"', b'"Date: ?date?"', b'"\xe9"']),
+    b"ETag": st.sampled_from(
+        [b'"a"', b'W/"b"', b'""', b'"?etag?"', b'"Date: ?date?"', b'"\xe9"', b'"a\tb"', b""]
+    ),
     b"Last-Modified": st.sampled_from([DATE, b"Mon, 07 Nov 1994 08:49:37 GMT", b"?modified?"]),
     b"Content-Range": st.sampled_from([b"bytes 0-1/2", b"bytes */5"]),
     b"Content-Type": st.sampled_from([b"text/html", b"?date?", b"image/png"]),
