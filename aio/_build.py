@@ -16,6 +16,7 @@ SOURCES = (
     "jobs.c",
     "threads.c",
     "walk.c",
+    "siblings.c",
     "list.c",
     "digest.c",
     "memory.c",

@@ -129,7 +129,7 @@ static int64_t load(int fd, struct job *job)
     return -EBUSY;
 }
 
-static int64_t do_open(struct job *job)
+static int64_t do_open(struct job *job, struct unread *unread)
 {
     int fd = walk(job, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
@@ -146,7 +146,7 @@ static int64_t do_open(struct job *job)
     else
         job->facts.why_buffered = make_direct(fd, job, align);
     if (result >= 0)
-        learn_siblings(job);
+        learn_siblings(job, unread);
     if (result < 0 || job->content != NULL)
         close(fd);
     return result;
@@ -159,7 +159,7 @@ static bool is_the_same(const struct facts *one, const struct facts *other)
         && one->mode == other->mode && one->siblings == other->siblings;
 }
 
-static int64_t do_check(struct job *job)
+static int64_t do_check(struct job *job, struct unread *unread)
 {
     struct facts before = job->facts;
     memset(&job->facts, 0, sizeof job->facts);
@@ -172,7 +172,7 @@ static int64_t do_check(struct job *job)
     if (known < -1)
         return known + 1;
     if (S_ISREG(job->facts.mode))
-        learn_siblings(job);
+        learn_siblings(job, unread);
     return is_the_same(&before, &job->facts);
 }
 
@@ -260,11 +260,11 @@ static int64_t do_close(const struct job *job)
     return result;
 }
 
-static int64_t do_one(struct job *job, const _Atomic bool *stopping)
+static int64_t do_one(struct job *job, struct unread *unread, const _Atomic bool *stopping)
 {
     switch (job->kind) {
-    case JOB_OPEN: return do_open(job);
-    case JOB_CHECK: return do_check(job);
+    case JOB_OPEN: return do_open(job, unread);
+    case JOB_CHECK: return do_check(job, unread);
     case JOB_HASH: return do_hash(job, stopping);
     case JOB_LIST: return do_list(job, stopping);
     case JOB_FOLLOW: return do_follow(job);
@@ -273,11 +273,11 @@ static int64_t do_one(struct job *job, const _Atomic bool *stopping)
     return -EINVAL;
 }
 
-int64_t do_job(struct job *first, const _Atomic bool *stopping)
+int64_t do_job(struct job *first, struct unread *unread, const _Atomic bool *stopping)
 {
     for (struct job *job = first; job != NULL; job = job->next) {
         int64_t begun = now_by(CLOCK_MONOTONIC);
-        job->result = do_one(job, stopping);
+        job->result = do_one(job, unread, stopping);
         job->took_ns = now_by(CLOCK_MONOTONIC) - begun;
     }
     return first->result;
@@ -286,7 +286,11 @@ int64_t do_job(struct job *first, const _Atomic bool *stopping)
 int64_t job_here(struct job *job)
 {
     static const _Atomic bool never;
-    return do_job(job, &never);
+    struct unread unread = {.fd = -1};
+    int64_t result = do_job(job, &unread, &never);
+    if (unread.fd >= 0)
+        read_names(&unread, &never);
+    return result;
 }
 
 struct job *job_new(const char *path, uint32_t length)

@@ -71,7 +71,7 @@ struct job {
     uint32_t want_digest;   /* 1: also of what is read whole */
     uint32_t load_limit;    /* a file of at most so many bytes is read whole */
     int64_t settle_ns;      /* a file whose ctime is younger is read buffered */
-    int64_t keep_after_ns;  /* one read whole is BUFFERED_YOUNG if its ctime is younger */
+    int64_t keep_after_ns;  /* what has a younger ctime may change again and keep it */
     uint32_t order, descending;  /* of a list: directories first, then so */
     char endings[64];       /* of siblings: each ends in NUL, the last one in two */
 
@@ -130,6 +130,10 @@ int group_uses_ring(const struct group *);  /* 1: completions are read without a
 struct job *job_new(const char *path, uint32_t length);
 struct job *job_like(const struct job *model, const char *path, uint32_t length);
 void job_free(struct job *);
+
+/* How many siblings have not been looked for, by anybody in this process, because no name in their
+ * directory ends so. */
+uint64_t siblings_spared(void);
 
 /* Does it in the calling thread, which sleeps for as long as the disk
  * pleases: for comparison only. */

@@ -150,6 +150,11 @@ class Service:
 
     # --- what the operator should know ---
 
+    @property
+    def siblings_spared(self) -> int:
+        """How many siblings nobody had to look for, because nothing in their directory is called so."""
+        return int(lib.siblings_spared())
+
     def count(self, cause: str, message: str) -> None:
         """Counts something that the operator should know of, and says it the first time."""
         self.counters[cause] += 1

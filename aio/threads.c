@@ -80,10 +80,13 @@ void *job_thread(void *argument)
             continue;
         }
         int64_t result = 0;
+        struct unread unread = {.fd = -1};
         switch (work.operation) {
-        case OP_JOB: result = do_job(work.job, stopping); break;
+        case OP_JOB: result = do_job(work.job, &unread, stopping); break;
         case OP_READ: result = do_read(pool->group, &work); break;
         }
         finish(pool->group, &work, result);
+        if (unread.fd >= 0)
+            read_names(&unread, stopping);
     }
 }

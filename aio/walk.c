@@ -28,6 +28,7 @@
 #define HOW_NO_SYMLINKS 0x04
 #define HOW_BENEATH 0x08
 #define HOW_CACHED 0x20
+#define DONT_SYNC 0x4000  /* AT_STATX_DONT_SYNC */
 #define STATX_BASIC 0x07ffu
 #define STATX_DIRECT_ALIGN 0x2000u
 
@@ -169,12 +170,11 @@ static int64_t nanoseconds(const struct timestamp *time)
     return time->seconds * 1000000000 + time->nanoseconds;
 }
 
-int64_t learn(int fd, struct facts *facts)
+static int64_t look(int at, const char *path, int flags, struct facts *facts)
 {
     struct statx_answer answer;
     memset(&answer, 0, sizeof answer);
-    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH | 0x4000 /* AT_STATX_DONT_SYNC */,
-                STATX_BASIC | STATX_DIRECT_ALIGN, &answer) < 0)
+    if (syscall(SYS_statx, at, path, AT_EMPTY_PATH | flags, STATX_BASIC | STATX_DIRECT_ALIGN, &answer) < 0)
         return -errno - 1;
     facts->device = (uint64_t)answer.dev_major << 32 | answer.dev_minor;
     facts->inode = answer.inode;
@@ -187,23 +187,12 @@ int64_t learn(int fd, struct facts *facts)
     return answer.direct_offset_align;
 }
 
-/* By mtime alone. Where a build gives all files the same one, a sibling of the
- * version before is as new as that of this one; but ctimes do not tell them
- * apart either, for a tar or a layer of an image is unpacked in any order. So
- * such a site has to have its siblings made with each deploy. */
-void learn_siblings(struct job *job)
+int64_t learn(int fd, struct facts *facts)
 {
-    char path[job->path_length + sizeof job->endings];
-    uint32_t bit = 1;
-    memcpy(path, job->path, job->path_length);
-    for (const char *ending = job->endings; *ending; ending += strlen(ending) + 1, bit <<= 1) {
-        strcpy(path + job->path_length, ending);
-        struct facts facts;
-        int fd = walk_to(job, path, O_PATH);
-        if (fd < 0)
-            continue;
-        if (learn(fd, &facts) >= -1 && S_ISREG(facts.mode) && facts.mtime_ns >= job->facts.mtime_ns)
-            job->facts.siblings |= bit;
-        close(fd);
-    }
+    return look(fd, "", DONT_SYNC, facts);
+}
+
+bool learn_directory(int root, const char *path, struct facts *facts)
+{
+    return look(root, path, 0, facts) >= -1 && S_ISDIR(facts->mode);
 }

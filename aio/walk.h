@@ -4,6 +4,8 @@
 
 #include "kernel.h"
 
+#include <stdbool.h>
+
 /* Opens what the job's path, or another path, names beneath its root; a
  * negative errno if that fails. Where a mount is in the way, job->crossing
  * tells how much of the path leads there. */
@@ -15,8 +17,8 @@ int walk_to(const struct job *, const char *path, uint64_t flags);
  * -errno - 1. */
 int64_t learn(int fd, struct facts *);
 
-/* Sets a bit for each sibling that job->endings names and that is a file no
- * older than the job's own. */
-void learn_siblings(struct job *);
+/* The same of a directory, also of what a network's filesystem has to ask for;
+ * "" is the root itself. It only tells: links may lead anywhere. */
+bool learn_directory(int root, const char *path, struct facts *);
 
 #endif

@@ -168,6 +168,7 @@ class Worker:
             "open_files": sum(docroot.open_files for docroot in self._docroots),
             "small_file_bytes": self.contents.held,
             "small_files_admitted": self.contents.admitted,
+            "siblings_spared": self.service.siblings_spared,
             "turns": {
                 "count": turns.count,
                 "longest_cpu_us": turns.longest_cpu_ns // 1000,

@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Opened, Way
+from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Way
 from aio._kernel import ffi
 from aio.request import FACTS
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench
-
-ENDINGS = (b".zst", b".br", b".gz")
 
 
 def told(bench: Bench, ask: Callable[..., Any], *arguments: object) -> Any:
@@ -112,34 +110,6 @@ def test_no_path_leads_out_whatever_is_linked(tmp_path):
         for path in (b"../outside", b"/etc/hostname", b"folder/../../outside"):
             look = Look(load_limit=100)
             assert content(told(bench, bench.disk.open, bench.root, path, look)) == errno.EXDEV
-
-
-# --- siblings ---
-
-
-@pytest.mark.parametrize("backend", EACH_BACKEND)
-def test_siblings_are_files_that_are_not_older(tmp_path, backend):
-    def write(name: str, mtime_ns: int) -> None:
-        (tmp_path / name).write_bytes(b"x" * 10)
-        os.utime(tmp_path / name, ns=(mtime_ns, mtime_ns))
-
-    moment = 10**18
-    write("app.js", moment)
-    write("app.js.zst", moment - 1)
-    write("app.js.br", moment)
-    write("app.js.gz", moment + 5)
-    (tmp_path / "lone").write_bytes(b"x")
-    (tmp_path / "lone.gz").mkdir()
-    look = Look(load_limit=100, endings=ENDINGS)
-    with Bench(tmp_path, BACKENDS[backend]) as bench:
-        for name, bits in ((b"app.js", 0b110), (b"app.js.gz", 0), (b"lone", 0)):
-            found = told(bench, bench.disk.open, bench.root, name, look)
-            assert found.facts.siblings == bits
-            assert told(bench, bench.disk.check, bench.root, name, look).siblings == bits
-        opened = told(bench, bench.disk.open, bench.root, b"app.js", Look(endings=ENDINGS))
-        assert isinstance(opened, Opened)
-        assert opened.facts.siblings == 0b110
-        opened.file.release()
 
 
 # --- age ---

@@ -1,0 +1,27 @@
+/* What lies beside a file under its name and an ending: "page.html.br". */
+#ifndef HEADRACE_SIBLINGS_H
+#define HEADRACE_SIBLINGS_H
+
+#include "kernel.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define ENDINGS_BYTES sizeof(((struct job *)0)->endings)
+
+/* A directory whose names should be read, when nobody waits for the thread. */
+struct unread {
+    int fd;  /* or -1 */
+    struct facts facts;
+    char endings[ENDINGS_BYTES];
+};
+
+/* Sets a bit for each sibling that job->endings names and that is a file no
+ * older than the job's own. If that would be quicker by knowing the names in
+ * their directory, and `unread` is still free, it says which to read. */
+void learn_siblings(struct job *, struct unread *unread);
+
+/* Reads it, and closes it. */
+void read_names(struct unread *, const _Atomic bool *stopping);
+
+#endif
