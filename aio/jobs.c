@@ -52,8 +52,6 @@ static bool is_young(const struct job *job, int64_t now, int64_t within)
 
 static enum why_buffered make_direct(int fd, struct job *job, int64_t align)
 {
-    int flags = fcntl(fd, F_GETFL);
-
     if (!job->want_direct)
         return BUFFERED_ASKED;
     if (align == 0)
@@ -63,8 +61,8 @@ static enum why_buffered make_direct(int fd, struct job *job, int64_t align)
     if (is_young(job, now_by(CLOCK_REALTIME), job->settle_ns))
         return BUFFERED_YOUNG;
     /* O_NOATIME spares the read an update of the inode, but is the owner's. */
-    if (fcntl(fd, F_SETFL, flags | O_DIRECT | O_NOATIME) < 0
-        && fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+    if (fcntl(fd, F_SETFL, O_NONBLOCK | O_DIRECT | O_NOATIME) < 0
+        && fcntl(fd, F_SETFL, O_NONBLOCK | O_DIRECT) < 0)
         return BUFFERED_REFUSED;
     job->facts.offset_align = align > 0 ? (uint32_t)align : 4096;
     warm_extents(fd, job->facts.size);

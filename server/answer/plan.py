@@ -82,7 +82,7 @@ def dressed(
     kept: frozenset[bytes] = NONE,
 ) -> Answer:
     """The answer with the headers that the site's rules want, but for those that are kept."""
-    headers = dress(plain.headers, treatment, plain.status.value, fields.get(b"origin"), name, kept)
+    headers = dress(plain.headers, treatment, int(plain.status), fields.get(b"origin"), name, kept)
     return plain if headers is plain.headers else Answer(plain.status, headers, plain.body)
 
 
