@@ -25,9 +25,11 @@ struct group {
     struct service *service;
     struct memory *memory;
 
-    struct pool openers;    /* open, check, close: what has no AIO call */
+    struct pool openers;    /* open, check, list, close: what has no AIO call */
     struct pool readers;    /* reads where AIO or direct I/O is refused */
     struct pool submitter;  /* one thread at most, which calls io_submit(2) */
+
+    _Atomic bool reads_names;  /* one of them does, for siblings.h */
 
     aio_context_t context;
     int aio_error;

@@ -284,7 +284,8 @@ int64_t do_job(struct job *first, struct unread *unread, const _Atomic bool *sto
 int64_t job_here(struct job *job)
 {
     static const _Atomic bool never;
-    struct unread unread = {.fd = -1};
+    _Atomic bool taken = false;
+    struct unread unread = {.taken = &taken, .fd = -1};
     int64_t result = do_job(job, &unread, &never);
     if (unread.fd >= 0)
         read_names(&unread, &never);

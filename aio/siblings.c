@@ -5,13 +5,16 @@
  * lead nowhere cost as much as the open itself. So where many files are asked
  * for, the directory is read once, and as long as its ctime stays what it was
  * only those endings are looked for that occur there. Every name that comes or
- * goes changes that ctime, and nobody can set it back; mtime can be set. Some
- * filesystems do not know their directories' times well, so after a minute
- * nothing is believed any more.
+ * goes changes that ctime, and nobody can set it back; mtime can be set.
+ *
+ * Where a filesystem does not know such times well (some of FUSE, FAT, images
+ * with one time for all), a sibling that comes is seen within a minute: so
+ * long a directory is believed. Until then its file is sent as it is.
  *
  * To read n names takes what n / 16 files with three endings take, or less.
- * So a directory is read when that many have been asked for in it, and never
- * costs more than it may save; and by a thread that has handed over its job.
+ * So a directory is read when that many have been asked for in it, and at the
+ * worst costs once more what has been spent already; and by a thread that has
+ * handed over its job.
  */
 #define _GNU_SOURCE
 #include "siblings.h"
@@ -28,9 +31,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DIRECTORIES 256              /* of which something is known at once */
+#define DIRECTORY_BITS 12            /* of so many, 2 to that, something is known at once */
+#define SPREADING 0x9e3779b97f4a7c15ULL  /* Fibonacci hashing (Knuth, volume 3, section 6.4) */
 #define LEAST_ASKED 16               /* before it is worth reading a directory, however small */
-#define NAMES_PER_LOOK 16
+#define NAMES_PER_FILE 16
 #define BYTES_PER_NAME 64            /* of a directory's size, where that says something */
 #define MOST_NAMES 1000000
 #define BELIEVED_NS 60000000000LL
@@ -41,12 +45,13 @@ struct directory {
     char endings[ENDINGS_BYTES];
     int64_t until_ns;        /* by the monotonic clock, `occurring` is believed; 0: it is not known */
     uint64_t occurring;      /* a bit for each ending */
-    uint64_t asked, names;   /* since it has been read last, and that were there then */
-    bool reading;
+    uint64_t asked;          /* since it was read last */
+    uint64_t names;          /* the most that were read */
+    bool reading;            /* somebody does; until then nobody else takes its place */
 };
 
 /* What is known of a directory is true for all groups. */
-static struct directory known[DIRECTORIES];
+static struct directory known[1 << DIRECTORY_BITS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t spared;
 
@@ -59,7 +64,7 @@ static int64_t now_by(clockid_t clock)
 
 static struct directory *place_of(const struct facts *facts)
 {
-    return &known[(facts->inode ^ facts->inode >> 8 ^ facts->device) % DIRECTORIES];
+    return &known[(facts->inode ^ facts->device) * SPREADING >> (64 - DIRECTORY_BITS)];
 }
 
 static bool is_of(const struct directory *directory, const struct facts *facts, const char *endings)
@@ -79,30 +84,36 @@ static bool is_worth_reading(const struct directory *directory, uint64_t size)
     uint64_t names = size / BYTES_PER_NAME;
     if (names < directory->names)
         names = directory->names;
-    return directory->asked >= LEAST_ASKED && directory->asked >= names / NAMES_PER_LOOK;
+    return directory->asked >= LEAST_ASKED && directory->asked >= names / NAMES_PER_FILE
+        && names <= MOST_NAMES;
 }
 
-/* A bit for each of the job's endings that may occur in the directory. If it should be read, it
- * waits for that from now on. */
-static uint64_t may_occur(const struct facts *facts, const struct job *job, bool *to_be_read)
+/* A bit for each of the job's endings that may occur in the directory. `to_be_read` is set if the
+ * caller is to read it, and has taken that upon itself. Nobody waits here for a thread that the
+ * kernel has taken off the processor. */
+static uint64_t may_occur(const struct facts *facts, const struct job *job, _Atomic bool *taken,
+                          bool *to_be_read)
 {
     const char *endings = job->endings;
     uint64_t bits = UINT64_MAX;
-    pthread_mutex_lock(&lock);
+    if (pthread_mutex_trylock(&lock) != 0)
+        return bits;
     struct directory *directory = place_of(facts);
-    if (!is_of(directory, facts, endings) && !directory->reading) {
+    int64_t now = now_by(CLOCK_MONOTONIC_COARSE);
+    if (!is_of(directory, facts, endings) && !directory->reading && directory->until_ns <= now) {
         *directory = (struct directory){.device = facts->device, .inode = facts->inode};
         memcpy(directory->endings, endings, ENDINGS_BYTES);
     }
     if (is_of(directory, facts, endings) && !directory->reading) {
-        if (directory->ctime_ns == facts->ctime_ns && now_by(CLOCK_MONOTONIC_COARSE) < directory->until_ns) {
+        if (directory->ctime_ns == facts->ctime_ns && now < directory->until_ns) {
             bits = directory->occurring;
         } else {
             directory->ctime_ns = facts->ctime_ns;
             directory->until_ns = 0;
             directory->asked++;
             *to_be_read = is_worth_reading(directory, facts->size)
-                          && is_settled(facts->ctime_ns, job->keep_after_ns);
+                          && is_settled(facts->ctime_ns, job->keep_after_ns)
+                          && !atomic_exchange(taken, true);
             directory->reading = *to_be_read;
         }
     }
@@ -110,17 +121,19 @@ static uint64_t may_occur(const struct facts *facts, const struct job *job, bool
     return bits;
 }
 
-static void has_been_read(const struct unread *unread, uint64_t occurring, uint64_t names, bool whole)
+static void has_been_read(const struct unread *unread, uint64_t occurring, uint64_t names, bool believed)
 {
     pthread_mutex_lock(&lock);
     struct directory *directory = place_of(&unread->facts);
-    directory->reading = false;  /* and until now nobody took its place */
+    directory->reading = false;
     directory->asked = 0;
-    directory->names = names;
+    if (directory->names < names)
+        directory->names = names;
     directory->occurring = occurring;
-    if (whole)
+    if (believed)
         directory->until_ns = now_by(CLOCK_MONOTONIC_COARSE) + BELIEVED_NS;
     pthread_mutex_unlock(&lock);
+    atomic_store(unread->taken, false);
 }
 
 /* --- asking ------------------------------------------------------------ */
@@ -140,9 +153,9 @@ static uint64_t worth_looking_for(const struct job *job, struct unread *unread)
     struct facts facts;
     bool to_be_read = false;
     parent_of(job, parent);
-    if (unread->fd >= 0 || !learn_directory(job->root, parent, &facts))
+    if (!learn_directory(job->root, parent, &facts))
         return UINT64_MAX;
-    uint64_t bits = may_occur(&facts, job, &to_be_read);
+    uint64_t bits = may_occur(&facts, job, unread->taken, &to_be_read);
     if (to_be_read) {
         unread->facts = facts;
         memcpy(unread->endings, job->endings, ENDINGS_BYTES);
@@ -175,14 +188,16 @@ void learn_siblings(struct job *job, struct unread *unread)
     char path[job->path_length + ENDINGS_BYTES];
     memcpy(path, job->path, job->path_length);
     uint64_t wanted = worth_looking_for(job, unread);
-    uint32_t bit = 1;
+    uint32_t bit = 1, not_wanted = 0;
     for (const char *ending = job->endings; *ending; ending += strlen(ending) + 1, bit <<= 1) {
         strcpy(path + job->path_length, ending);
         if (!(wanted & bit))
-            atomic_fetch_add_explicit(&spared, 1, memory_order_relaxed);
+            not_wanted++;
         else if (is_sibling(job, path))
             job->facts.siblings |= bit;
     }
+    if (not_wanted > 0)
+        atomic_fetch_add_explicit(&spared, not_wanted, memory_order_relaxed);
 }
 
 uint64_t siblings_spared(void)
@@ -192,7 +207,7 @@ uint64_t siblings_spared(void)
 
 /* --- reading ----------------------------------------------------------- */
 
-/* Some filesystems take capitals for small letters. */
+/* A bit for each ending that the name has. Some filesystems take capitals for small letters. */
 static uint64_t endings_of(const char *name, const char *endings)
 {
     size_t length = strlen(name);
@@ -205,6 +220,14 @@ static uint64_t endings_of(const char *name, const char *endings)
     return bits;
 }
 
+static uint64_t all_of(const char *endings)
+{
+    uint64_t bits = 0;
+    for (const char *ending = endings; *ending; ending += strlen(ending) + 1)
+        bits = bits << 1 | 1;
+    return bits;
+}
+
 static bool is_still(int fd, const struct facts *before)
 {
     struct facts now;
@@ -214,23 +237,25 @@ static bool is_still(int fd, const struct facts *before)
 
 void read_names(struct unread *unread, const _Atomic bool *stopping)
 {
-    uint64_t occurring = 0, names = 0;
+    uint64_t occurring = 0, names = 0, all = all_of(unread->endings);
     DIR *directory = fdopendir(unread->fd);
     if (directory == NULL) {
         close(unread->fd);
         has_been_read(unread, 0, 0, false);
         return;
     }
-    bool whole = is_still(dirfd(directory), &unread->facts);
-    while (whole) {
+    bool believed = is_still(dirfd(directory), &unread->facts);
+    while (believed && occurring != all) {
         errno = 0;
         const struct dirent *entry = readdir(directory);
-        if (entry == NULL)
+        if (entry == NULL) {
+            believed = errno == 0;
             break;
+        }
         occurring |= endings_of(entry->d_name, unread->endings);
-        whole = ++names <= MOST_NAMES && !atomic_load_explicit(stopping, memory_order_relaxed);
+        believed = ++names <= MOST_NAMES && !atomic_load_explicit(stopping, memory_order_relaxed);
     }
-    whole = whole && errno == 0 && is_still(dirfd(directory), &unread->facts);
-    has_been_read(unread, occurring, names, whole);
+    believed = believed && is_still(dirfd(directory), &unread->facts);
+    has_been_read(unread, occurring, names, believed);
     closedir(directory);
 }

@@ -9,16 +9,19 @@
 
 #define ENDINGS_BYTES sizeof(((struct job *)0)->endings)
 
-/* A directory whose names should be read, when nobody waits for the thread. */
+/* A directory whose names should be read, when nobody waits for the thread
+ * any more. As many threads are lost to a dead disk as read one: so `taken`,
+ * which a group's threads share, lets one of them. */
 struct unread {
-    int fd;  /* or -1 */
+    _Atomic bool *taken;
+    int fd;  /* or -1: there is nothing to be read */
     struct facts facts;
     char endings[ENDINGS_BYTES];
 };
 
 /* Sets a bit for each sibling that job->endings names and that is a file no
  * older than the job's own. If that would be quicker by knowing the names in
- * their directory, and `unread` is still free, it says which to read. */
+ * their directory, `unread` says which to read. */
 void learn_siblings(struct job *, struct unread *unread);
 
 /* Reads it, and closes it. */

@@ -80,13 +80,16 @@ void *job_thread(void *argument)
             continue;
         }
         int64_t result = 0;
-        struct unread unread = {.fd = -1};
+        struct unread unread = {.taken = &pool->group->reads_names, .fd = -1};
         switch (work.operation) {
         case OP_JOB: result = do_job(work.job, &unread, stopping); break;
         case OP_READ: result = do_read(pool->group, &work); break;
         }
         finish(pool->group, &work, result);
-        if (unread.fd >= 0)
+        if (unread.fd >= 0) {
+            if (!queue_empty(&pool->queue))
+                bell_ring(&pool->bell, 1);  /* this thread would have taken it */
             read_names(&unread, stopping);
+        }
     }
 }

@@ -194,5 +194,5 @@ int64_t learn(int fd, struct facts *facts)
 
 bool learn_directory(int root, const char *path, struct facts *facts)
 {
-    return look(root, path, 0, facts) >= -1 && S_ISDIR(facts->mode);
+    return look(root, path, AT_NO_AUTOMOUNT, facts) >= -1 && S_ISDIR(facts->mode);
 }

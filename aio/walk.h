@@ -17,8 +17,8 @@ int walk_to(const struct job *, const char *path, uint64_t flags);
  * -errno - 1. */
 int64_t learn(int fd, struct facts *);
 
-/* The same of a directory, also of what a network's filesystem has to ask for;
- * "" is the root itself. It only tells: links may lead anywhere. */
+/* The same of a directory, from the root, and from a server if it is there; "" is the root itself.
+ * Links and mounts are followed wherever they lead: good for its identity and ctime, and no more. */
 bool learn_directory(int root, const char *path, struct facts *);
 
 #endif
