@@ -64,6 +64,7 @@ def run(bench: Bench) -> Findings:
         columns=[
             Column("alone", "healthy disk alone, MB/s"),
             Column("beside", "beside the frozen one, MB/s"),
+            Column("of_alone", "of what it is alone"),
             Column("stuck", "clients stuck"),
             Column("completed", "of them served after the thaw"),
             Column("load_percent", "load's CPU, %"),
@@ -106,6 +107,7 @@ def _measure(
     figures = {
         "alone": alone.mb_per_second,
         "beside": beside.mb_per_second,
+        "of_alone": ratio(beside.mb_per_second, alone.mb_per_second),
         "stuck": float(crowd.size),
         "completed": float(crowd.completed),
         "load_percent": beside.load_percent,
@@ -126,8 +128,8 @@ def _in_brief(cell: Cell) -> str:
 
 
 def _targets(cells: Sequence[Cell], case: str) -> Iterator[Target]:
-    beside, alone = (middle(cells, "headrace", case, name) for name in ("beside", "alone"))
-    yield at_least("the healthy disk, at least 0.95x its throughput alone", ratio(beside, alone), 0.95)
+    beside = middle(cells, "headrace", case, "of_alone")
+    yield at_least("the healthy disk, at least 0.95x its throughput alone", beside, 0.95)
 
 
 SCENARIO = Scenario(

@@ -104,6 +104,8 @@ def middle(
 
 
 def ratio(figure: float | None, to: float | None) -> float | None:
+    """Of two figures of one turn it belongs into the turn's cell, so that the median is one of ratios: a
+    machine's speed varies from round to round, and is in both."""
     return figure / to if figure is not None and to else None
 
 
