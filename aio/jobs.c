@@ -6,6 +6,7 @@
  * the page cache keeps it for the next process.
  */
 #define _GNU_SOURCE
+#include "clock.h"
 #include "digest.h"
 #include "jobs.h"
 #include "list.h"
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOAD_TRIES 3
@@ -35,13 +35,6 @@ static void warm_extents(int fd, uint64_t size)
     struct fiemap map = {.fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_CACHE};
     (void)ioctl(fd, FS_IOC_FIEMAP, &map);
     (void)lseek(fd, 0, SEEK_HOLE);
-}
-
-static int64_t now_by(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
 static bool is_young(const struct job *job, int64_t now, int64_t within)

@@ -19,6 +19,7 @@
 #define _GNU_SOURCE
 #include "siblings.h"
 
+#include "clock.h"
 #include "walk.h"
 
 #include <dirent.h>
@@ -28,7 +29,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DIRECTORY_BITS 12            /* of so many, 2 to that, something is known at once */
@@ -54,13 +54,6 @@ struct directory {
 static struct directory known[1 << DIRECTORY_BITS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t spared;
-
-static int64_t now_by(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
 
 static struct directory *place_of(const struct facts *facts)
 {
@@ -190,10 +183,12 @@ void learn_siblings(struct job *job, struct unread *unread)
     uint64_t wanted = worth_looking_for(job, unread);
     uint32_t bit = 1, not_wanted = 0;
     for (const char *ending = job->endings; *ending; ending += strlen(ending) + 1, bit <<= 1) {
-        strcpy(path + job->path_length, ending);
-        if (!(wanted & bit))
+        if (!(wanted & bit)) {
             not_wanted++;
-        else if (is_sibling(job, path))
+            continue;
+        }
+        strcpy(path + job->path_length, ending);
+        if (is_sibling(job, path))
             job->facts.siblings |= bit;
     }
     if (not_wanted > 0)

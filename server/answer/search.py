@@ -141,8 +141,7 @@ def _ordinary(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Sea
         return (yield from _directory(path, target, wishes, habits))
     found = yield path
     if isinstance(found, Representation):
-        # To delegate to a generator costs more than to see that there is nothing to ask.
-        return (yield from _selected(path, found, wishes)) if found.codings else _itself(path, found, wishes)
+        return (yield from _selected(path, found, wishes))
     if isinstance(found, Missing) and found.status is not NOT_FOUND:
         return found
     if habits.clean_urls:
@@ -175,7 +174,7 @@ def _selected(path: bytes, found: Found, wishes: Wishes) -> Search:
     if not isinstance(found, Representation):
         return found if isinstance(found, Missing) else Missing(NOT_FOUND)
     if not found.codings:
-        return _itself(path, found, wishes)
+        return Selection(path, found) if IDENTITY in wishes.codings else Missing(NOT_ACCEPTABLE)
     vary = (b"Accept-Encoding",)
     for name in wishes.codings:
         ending = _ENDINGS.get(name)
@@ -187,11 +186,6 @@ def _selected(path: bytes, found: Found, wishes: Wishes) -> Search:
         if isinstance(variant, Representation):
             return Selection(path, found, OK, name, variant, path + ending, vary)
     return Missing(NOT_ACCEPTABLE)
-
-
-def _itself(path: bytes, found: Representation, wishes: Wishes) -> Selection | Missing:
-    """What has no other representation."""
-    return Selection(path, found) if IDENTITY in wishes.codings else Missing(NOT_ACCEPTABLE)
 
 
 def _detour(

@@ -330,9 +330,7 @@ class Connection:
         if self._pace is not None:
             first, most = parts[0], self._pace.allowance()
             parts = [first[:most] if isinstance(first, memoryview) else first.at_most(most)]
-        size = 0
-        for part in parts:
-            size += len(part)
+        size = sum(map(len, parts))
         count = transmit(self._sock, parts, size)
         self._blocked = count < size
         outbox.sent(count)

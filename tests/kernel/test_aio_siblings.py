@@ -59,22 +59,19 @@ def ask(bench: Bench, name: bytes, *, check: bool = False) -> int | None:
     return facts.siblings
 
 
-def make_known(bench: Bench, *names: bytes) -> None:
-    """Asks until something is not looked for any more that cannot be there."""
-    gives_up = time.monotonic() + SILENCE_MS / 1000
-    while time.monotonic() < gives_up:
-        for name in names:
-            before = bench.service.siblings_spared
-            ask(bench, name)
-        if bench.service.siblings_spared > before:
-            return
-    raise AssertionError("the directory is not read")
-
-
 def spared_by(bench: Bench, asking: Callable[[], object]) -> int:
     before = bench.service.siblings_spared
     asking()
     return bench.service.siblings_spared - before
+
+
+def make_known(bench: Bench, *names: bytes) -> None:
+    """Asks until something is not looked for any more that cannot be there."""
+    gives_up = time.monotonic() + SILENCE_MS / 1000
+    while time.monotonic() < gives_up:
+        if spared_by(bench, lambda: [ask(bench, name) for name in names]):
+            return
+    raise AssertionError("the directory is not read")
 
 
 @pytest.mark.parametrize("backend", EACH_BACKEND)
