@@ -106,6 +106,8 @@ class _Lib:
         slot: int,
         lead: int,
         size: int,
+        next: int,
+        next_size: int,
         /,
     ) -> int: ...
 

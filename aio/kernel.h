@@ -167,10 +167,11 @@ struct lender;
 struct lender *lender_new(struct memory *);
 void lender_free(struct lender *);
 
-/* Sends `head`, and then `size` bytes of a full slot from `lead` on, to a
- * socket that does not block; returns how many of both together it took, or
- * a negative errno. What is short is copied all the same. */
+/* Sends `head`, then `size` bytes of a full slot from `lead` on, then the first
+ * `next_size` of the next one, which may be none, to a socket that does not
+ * block; returns how many of all together it took, or a negative errno. What
+ * is short is copied all the same. */
 int64_t lender_send(struct lender *, int sock, const char *head, uint32_t head_size,
-                    uint32_t slot, uint32_t lead, uint32_t size);
+                    uint32_t slot, uint32_t lead, uint32_t size, uint32_t next, uint32_t next_size);
 
 #endif

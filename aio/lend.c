@@ -116,20 +116,42 @@ void lender_free(struct lender *lender)
     free(lender);
 }
 
-static int64_t copy(int sock, const char *head, uint32_t head_size, char *from, uint32_t size)
+static int64_t copy(int sock, struct iovec *parts, size_t count)
 {
-    struct iovec parts[] = {{(void *)head, head_size}, {from, size}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t sent = sendmsg(sock, &message, MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
 }
 
-int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t head_size,
-                    uint32_t slot, uint32_t lead, uint32_t size)
+/* Returns how much of it the socket took, or a negative errno; `more` will follow. */
+static int64_t lend(struct lender *lender, int sock, struct iovec part, bool more)
 {
-    char *from = memory_slot(lender->memory, slot) + lead;
-    if (size < SHORTEST_LOAN || lender->room == 0)
-        return copy(sock, head, head_size, from, size);
+    size_t sent = 0;
+    while (sent < part.iov_len) {
+        ssize_t held = put(lender, (char *)part.iov_base + sent, part.iov_len - sent);
+        if (held <= 0)
+            return sent > 0 ? (int64_t)sent : -errno;
+        bool last = !more && sent + (size_t)held == part.iov_len;
+        ssize_t moved = move(lender, sock, (size_t)held, SPLICE_F_NONBLOCK | (last ? 0 : SPLICE_F_MORE));
+        int error = moved < 0 ? errno : 0;
+        if (moved > 0)
+            sent += (size_t)moved;
+        if (moved < held) {  /* the socket is full, or gone */
+            (void)discard(lender, (size_t)(moved > 0 ? held - moved : held));
+            return sent > 0 ? (int64_t)sent : -error;
+        }
+    }
+    return (int64_t)sent;
+}
+
+int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t head_size,
+                    uint32_t slot, uint32_t lead, uint32_t size, uint32_t next, uint32_t next_size)
+{
+    struct memory *memory = lender->memory;
+    struct iovec parts[] = {{(void *)head, head_size}, {memory_slot(memory, slot) + lead, size},
+                            {memory_slot(memory, next), next_size}};
+    if (size + next_size < SHORTEST_LOAN || lender->room == 0)
+        return copy(sock, parts, 3);
 
     int64_t sent = 0;
     if (head_size > 0) {
@@ -137,22 +159,12 @@ int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t 
         if (sent < (int64_t)head_size)
             return sent < 0 ? -errno : sent;
     }
-    atomic_store(&lender->memory->lent[slot], true);
-    for (uint32_t at = 0; at < size;) {
-        ssize_t held = put(lender, from + at, size - at);
-        if (held <= 0)
-            return sent > 0 ? sent : -errno;
-        unsigned more = at + held < size ? SPLICE_F_MORE : 0;
-        ssize_t moved = move(lender, sock, (size_t)held, SPLICE_F_NONBLOCK | more);
-        int error = moved < 0 ? errno : 0;
-        if (moved > 0) {
-            at += (uint32_t)moved;
-            sent += moved;
-        }
-        if (moved < held) {  /* the socket is full, or gone */
-            (void)discard(lender, (size_t)(moved > 0 ? held - moved : held));
-            return sent > 0 ? sent : -error;
-        }
+    atomic_store(&memory->lent[slot], true);
+    int64_t taken = lend(lender, sock, parts[1], next_size > 0);
+    if (taken == (int64_t)size && next_size > 0) {
+        sent += taken;
+        atomic_store(&memory->lent[next], true);
+        taken = lend(lender, sock, parts[2], false);
     }
-    return sent;
+    return taken > 0 ? sent + taken : sent > 0 ? sent : taken;
 }

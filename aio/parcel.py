@@ -29,24 +29,41 @@ class Parcel(Protocol):
 
 
 class Loan:
-    """A piece of a slot, whose pages are lent to the network: vmsplice(2), splice(2)."""
+    """A piece of a slot, and perhaps what follows it in another one, whose pages are lent to the network:
+    vmsplice(2), splice(2)."""
 
-    __slots__ = ("_lead", "_lender", "_size", "_slot")
+    __slots__ = ("_lead", "_lender", "_next", "_next_size", "_size", "_slot")
 
-    def __init__(self, lender: Pointer, slot: int, lead: int, size: int) -> None:
+    def __init__(
+        self, lender: Pointer, slot: int, lead: int, size: int, following: int = 0, following_size: int = 0
+    ) -> None:
         self._lender = lender
         self._slot = slot
         self._lead = lead
         self._size = size
+        self._next = following
+        self._next_size = following_size
 
     def __len__(self) -> int:
-        return self._size
+        return self._size + self._next_size
 
     def at_most(self, size: int) -> Self:
-        return type(self)(self._lender, self._slot, self._lead, min(size, self._size))
+        first = min(size, self._size)
+        second = min(size - first, self._next_size)
+        return type(self)(self._lender, self._slot, self._lead, first, self._next, second)
 
     def send_to(self, sock: int, head: bytes) -> int:
-        sent = lib.lender_send(self._lender, sock, head, len(head), self._slot, self._lead, self._size)
+        sent = lib.lender_send(
+            self._lender,
+            sock,
+            head,
+            len(head),
+            self._slot,
+            self._lead,
+            self._size,
+            self._next,
+            self._next_size,
+        )
         if sent < 0:
             raise OSError(-sent, os.strerror(-sent))
         return sent

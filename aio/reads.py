@@ -162,11 +162,13 @@ class Reads:
     def moving(self, stream: BlockStream) -> None:
         self._service.moving(stream)
 
-    def loan(self, slot: int, lead: int, size: int) -> Loan | None:
-        """Bytes of a full slot, if they are better lent than copied."""
+    def loan(
+        self, slot: int, lead: int, size: int, following: int = 0, following_size: int = 0
+    ) -> Loan | None:
+        """Bytes of a full slot, and of the one that follows, if they are better lent than copied."""
         if size < SHORTEST_LOAN or not self._service.lends:
             return None
-        return Loan(self._service.lender, slot, lead, size)
+        return Loan(self._service.lender, slot, lead, size, following, following_size)
 
     # --- for the disk ---
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from aio.arena import BLOCK, READING
 from aio.file import File, Shrunk
-from aio.parcel import Parcel
+from aio.parcel import Loan, Parcel
 from aio.window import window
 
 if TYPE_CHECKING:
@@ -119,19 +119,30 @@ class BlockStream:
             raise Shrunk
         # What has just been read may never be asked for again: to lend it would be to have the
         # slot get other pages for nothing.
-        loan = self._reads.loan(slot, lead, size) if held.warm else None
+        loan = self._loan(slot, lead, size) if held.warm else None
         at = slot * BLOCK + lead
         return self._reads.memory[at : at + size] if loan is None else loan
 
+    def _loan(self, slot: int, lead: int, size: int) -> Loan | None:
+        """With the block that follows, if that is there as well: it costs no more to send both."""
+        if len(self._held) > 1:
+            after = self._held[1]
+            arena = self._reads.arena
+            length = arena.length(after.slot)
+            if after.warm and length != READING and self._position + size == after.start:
+                more = min(length, self._end - after.start)
+                return self._reads.loan(slot, lead, size, after.slot, more)
+        return self._reads.loan(slot, lead, size)
+
     def advance(self, count: int) -> None:
         self._position += count
-        held = self._held[0]
-        if self._position >= min(held.start + BLOCK, self._end):
-            self._held.pop(0)
-            self._reads.arena.unpin(held.slot)
+        gone = False
+        while self._held and self._position >= min(self._held[0].start + BLOCK, self._end):
+            self._reads.arena.unpin(self._held.pop(0).slot)
             self._keep_pace()
-            if self._asked < self._end and len(self._held) <= self._run * self._ahead:
-                self._reads.want(self)
+            gone = True
+        if gone and self._asked < self._end and len(self._held) <= self._run * self._ahead:
+            self._reads.want(self)
 
     def stall(self, *, at_once: bool = False) -> None:
         if self._held:

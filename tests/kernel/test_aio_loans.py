@@ -21,6 +21,7 @@ from tests.kernel.ways import BACKENDS, VMSPLICE, Bench, in_child, refuse, tile
 from tests.rig.until import until
 
 BLOCKS = 3
+TOGETHER = 2  # blocks of one loan
 SIZE = BLOCKS * BLOCK - 1000
 SLOTS = 8
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -102,7 +103,7 @@ def test_what_is_lent_arrives(root, backend):
         warm(bench, opened.file)
         for offset in (0, 1, 4095, 4096, 5000, BLOCK - SHORTEST_LOAN, BLOCK, BLOCK + 77, 2 * BLOCK):
             for head in (b"", HEAD, HEAD * 100):
-                length = min(BLOCK - offset % BLOCK, SIZE - offset)
+                length = min(TOGETHER * BLOCK - offset % BLOCK, SIZE - offset)
                 lent = loan(bench, opened.file, offset, SIZE - offset)
                 assert len(lent) == length
                 assert lent.send_to(ours.fileno(), head) == len(head) + length
@@ -112,9 +113,9 @@ def test_what_is_lent_arrives(root, backend):
 def test_what_is_lent_may_be_cut(root):
     with lending(root) as bench, bench.opened("1") as opened, connected() as (ours, theirs):
         warm(bench, opened.file)
-        for most in (1, 4096, 70_001, BLOCK, 10 * BLOCK):
-            lent = loan(bench, opened.file).at_most(most)
-            assert len(lent) == min(most, BLOCK)
+        for most in (1, 4096, 70_001, BLOCK, BLOCK + 1, 2 * BLOCK, 10 * BLOCK):
+            lent = loan(bench, opened.file, 0, SIZE).at_most(most)
+            assert len(lent) == min(most, TOGETHER * BLOCK)
             assert lent.send_to(ours.fileno(), b"") == len(lent)
             assert received(theirs, len(lent)) == tile(1, len(lent))
 
@@ -124,9 +125,11 @@ def test_what_was_lent_stays_as_it_was_when_its_slots_hold_other_bytes(root, bac
     with lending(root, backend) as bench, bench.opened("0") as opened, connected() as (ours, theirs):
         for _ in range(3):  # also of slots that were lent before
             warm(bench, opened.file)
-            for start in range(0, SIZE, BLOCK):
+            start = 0
+            while start < SIZE:
                 lent = loan(bench, opened.file, start, SIZE - start)
                 assert lent.send_to(ours.fileno(), b"") == len(lent)
+                start += len(lent)
             for other in range(1, SLOTS):
                 with bench.opened(str(other)) as another:
                     for _ in range(3):
@@ -176,6 +179,32 @@ def test_who_has_gone_is_an_error_and_the_next_gets_what_is_his(root):
             assert received(theirs, BLOCK) == tile(1, BLOCK)
 
 
+def test_a_part_of_two_blocks_is_taken_and_the_rest_comes_from_where_it_stopped(root):
+    with (
+        lending(root) as bench,
+        bench.opened("1") as opened,
+        connected(send_buffer=16 * 1024) as (ours, theirs),
+    ):
+        warm(bench, opened.file)
+        for start in (0, BLOCK - SHORTEST_LOAN):
+            got = b""
+            with bench.stream(opened.file, start, SIZE - start) as stream:
+                while stream.left:
+                    try:
+                        view = stream.view()
+                        count = (
+                            ours.send(view)
+                            if isinstance(view, memoryview)
+                            else view.send_to(ours.fileno(), b"")
+                        )
+                    except BlockingIOError:
+                        count = 0
+                    if count:
+                        stream.advance(count)
+                        got += received(theirs, count)
+            assert got == tile(1 + start, SIZE - start)
+
+
 def test_what_is_short_or_was_only_just_read_is_copied(root):
     with lending(root) as bench, bench.opened("1") as opened:
         with bench.stream(opened.file, 0, SIZE) as first:
@@ -199,11 +228,13 @@ def receiving(sock: socket.socket, expected: bytes) -> Iterator[None]:
 
 def lend_all(bench: Bench, file: File, number: int, sock: socket.socket) -> None:
     """What a socket does not take of a loan is sent to it as a copy."""
-    for start in range(0, SIZE, BLOCK):
+    start = 0
+    while start < SIZE:
         lent, sent = loan(bench, file, start, SIZE - start), 0
         with suppress(BlockingIOError):
             sent = lent.send_to(sock.fileno(), b"")
         sock.sendall(tile(number + start + sent, len(lent) - sent))
+        start += len(lent)
 
 
 def test_bytes_arrive_while_the_same_slots_are_lent_and_read_into_again_and_again(root):
