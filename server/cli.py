@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from server.config import BadOption, Config, check_directory, nearest, read_config, unknown_variables
 from server.process.worker import Worker, raise_descriptor_limit
-from server.wire.address import Address, SocketName, listen
+from server.wire.address import Address, SocketName, UnknownCongestion, listen
 
 BAD_USAGE = 2
 COMMANDS = (
@@ -64,7 +64,7 @@ def make_worker(config: Config) -> Worker:
                 check_directory(directory)
         listeners = []
         for address in config.listen:
-            listeners.append(undo.enter_context(open_listener(address)))
+            listeners.append(undo.enter_context(open_listener(address, config.congestion)))
             undo.callback(SocketName(address.path).remove)
         raise_descriptor_limit()
         try:
@@ -77,9 +77,11 @@ def make_worker(config: Config) -> Worker:
         return worker
 
 
-def open_listener(address: Address) -> socket.socket:
+def open_listener(address: Address, congestion: str) -> socket.socket:
     try:
-        return listen(address)
+        return listen(address, congestion)
+    except UnknownCongestion as error:
+        raise BadOption(f"--congestion: {error}") from None
     except OSError as error:
         raise BadOption(f"cannot listen on {address}: {error.strerror}") from None
 

@@ -16,6 +16,7 @@ All that it can say::
     # headrace.toml: paths are relative to the directory of this file
     root = "public"                           # the default site: all hosts that no [[site]] has
     listen = ["127.0.0.1:8080", "[::1]:8080"] # or "unix:run/headrace.sock"
+    congestion = "auto"                       # or "system", or a name such as "cubic"
     backend = "auto"
     memory = "512M"
     log = "combined"

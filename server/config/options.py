@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from server.wire.address import Address
+from server.wire.address import AUTO, Address
 
 LOGS = ("none", "common", "combined", "json")
 BACKENDS = ("auto", "linux-aio", "posix-aio", "threads", "sendfile", "buffered")
@@ -116,6 +116,13 @@ def parse_switch(text: str) -> bool:
     raise BadOption(f"{text!r} is neither yes nor no")
 
 
+def parse_congestion(text: str) -> str:
+    """A name; whether the kernel has such a control is seen when a socket is given it."""
+    if re.fullmatch(r"[a-z0-9_-]{1,15}", text, re.ASCII) is None:
+        raise BadOption(f"{text!r} is not the name of a congestion control, such as cubic")
+    return text
+
+
 def one_of(*names: str) -> Callable[[str], str]:
     """One of these, and nothing else."""
 
@@ -147,6 +154,13 @@ MOUNT = Option(
     repeated=True,
     site=True,
 )
+CONGESTION = Option(
+    "congestion",
+    "NAME",
+    "TCP's control of it; system: the machine's; auto: that, but none that paces on loopback",
+    parse_congestion,
+    AUTO,
+)
 LISTEN = Option(
     "listen", "ADDR:PORT", "where to listen; port 0 takes a free one", parse_address, DEFAULT_LISTEN, True
 )
@@ -171,6 +185,7 @@ LINKS = _choice("symlinks", "KIND", "where symbolic links may lead", SYMLINKS, s
 OPTIONS = (
     CONFIG,
     LISTEN,
+    CONGESTION,
     MOUNT,
     *HABITS,
     ETAG,

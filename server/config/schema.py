@@ -56,6 +56,7 @@ class SiteTable(SiteKeys, rename="kebab", forbid_unknown_fields=True, kw_only=Tr
 
 class FileTable(SiteKeys, rename="kebab", forbid_unknown_fields=True, kw_only=True):
     listen: str | list[str] | UnsetType = UNSET
+    congestion: str | UnsetType = UNSET
     backend: str | UnsetType = UNSET
     memory: int | str | UnsetType = UNSET
     log: str | UnsetType = UNSET

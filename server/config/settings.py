@@ -70,7 +70,7 @@ def understand(given: Mapping[str, list[str]], environment: Mapping[str, str]) -
 
         sites, settings = read_sites(table, top)
         private = private_files(table)
-    names = ("listen", "backend", "memory", "log", "verbose")
+    names = ("listen", "congestion", "backend", "memory", "log", "verbose")
     values = {name: top[name].value for name in names}
     return Understood(Config(sites=sites, private=private, **values), top, settings)
 

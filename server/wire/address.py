@@ -9,7 +9,12 @@ from errno import EADDRINUSE, ENAMETOOLONG
 from typing import Final, NamedTuple
 
 BACKLOG: Final = 4096
+MOST_NAME_BYTES: Final = 16  # of a congestion control: TCP_CA_NAME_MAX
 MOST_PATH_BYTES: Final = 107  # of a UNIX socket: unix(7) has 108, with a zero at the end
+AUTO: Final = "auto"  # a congestion control: the machine's, unless that is of no use here
+SYSTEM: Final = "system"  # the machine's
+PACING: Final = b"bbr"  # how the names begin of those that let bytes go by a timer
+PLAIN: Final = (b"cubic", b"reno")  # that do not: what Linux has by default, and what it always has
 UNSENT_BYTES: Final = 64 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
 
 
@@ -26,18 +31,32 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can come here; an address, not a name that leads to one."""
+        return self.host.startswith("127.") or self.host == "::1"
+
+    @property
     def url(self) -> str:
         return str(self) if self.path else f"http://{self}/"
 
 
-def listen(address: Address) -> socket.socket:
+class UnknownCongestion(Exception):
+    """This kernel has no such congestion control, or does not let us have it."""
+
+
+def listen(address: Address, congestion: str = AUTO) -> socket.socket:
     """A listening socket. What is set on it is inherited by every connection (tcp(7))."""
     if address.path:
         if len(os.fsencode(address.path)) > MOST_PATH_BYTES:
             raise OSError(ENAMETOOLONG, f"the path of a socket has at most {MOST_PATH_BYTES} bytes")
         return _listening(socket.AF_UNIX, address.path)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return _listening(family, (address.host, address.port))
+    return _listening(family, (address.host, address.port), congestion)
+
+
+def set_unsent(sock: socket.socket, size: int) -> None:
+    """From so many unsent bytes on the socket takes no more: TCP_NOTSENT_LOWAT, tcp(7)."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
 
 
 def address_of(sock: socket.socket) -> Address:
@@ -66,7 +85,9 @@ class SocketName:
         return found.st_dev, found.st_ino
 
 
-def _listening(family: socket.AddressFamily, name: str | tuple[str, int]) -> socket.socket:
+def _listening(
+    family: socket.AddressFamily, name: str | tuple[str, int], congestion: str = SYSTEM
+) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if family == socket.AF_UNIX:
@@ -74,16 +95,47 @@ def _listening(family: socket.AddressFamily, name: str | tuple[str, int]) -> soc
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+            set_unsent(sock, UNSENT_BYTES)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(name)
+        _control(sock, congestion)
         sock.listen(BACKLOG)
         sock.setblocking(False)
-    except OSError:
+    except (OSError, UnknownCongestion):
         sock.close()
         raise
     return sock
+
+
+def _control(sock: socket.socket, name: str) -> None:
+    """BBR finds out how fast the path to a client is, and lets bytes go by a timer so that no router has to
+    queue them. Within a machine there is neither path nor router, and a timer for each burst costs more
+    than the burst: so loopback has another one there, unless the operator says which."""
+    if name == AUTO:
+        if address_of(sock).is_loopback and _congestion_of(sock).startswith(PACING):
+            any(_has(sock, plain) for plain in PLAIN)
+    elif name != SYSTEM and not _has(sock, name.encode()):
+        raise UnknownCongestion(
+            f"this kernel has no {name} for us: /proc/sys/net/ipv4/tcp_allowed_congestion_control says what"
+        )
+
+
+def _congestion_of(sock: socket.socket) -> bytes:
+    """Nothing where nobody says."""
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, MOST_NAME_BYTES).rstrip(b"\0")
+    except OSError:
+        return b""
+
+
+def _has(sock: socket.socket, congestion: bytes) -> bool:
+    """Whether the socket, and so all that come from it, could be given this control."""
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion)
+    except OSError:
+        return False
+    return True
 
 
 def _clear_stale(path: str) -> None:

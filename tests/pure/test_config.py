@@ -134,6 +134,8 @@ VALUES = [
         "backend = 'thread'",
         "backend: 'thread' is none of auto, linux-aio, posix-aio, threads, sendfile, buffered (did you mean ",
     ),
+    ("congestion = 'Cubic'", "congestion: 'Cubic' is not the name of a congestion control, such as cubic"),
+    ("congestion = ''", "congestion: '' is not the name of a congestion control, such as cubic"),
     ("log = 'apache'", "log: 'apache' is none of none, common, combined, json"),
     ("etag = 'mtimes'", "etag: 'mtimes' is none of mtime, content, none (did you mean mtime?)"),
     ("symlinks = 'denied'", "symlinks: 'denied' is none of within, follow, deny (did you mean deny?)"),
