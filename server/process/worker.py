@@ -28,6 +28,7 @@ from server.observe.journal import Journal
 from server.process.memory import SMALL_FILES, default_budget, limit
 from server.process.signals import Signals
 from server.wire.address import SocketName, address_of
+from server.wire.credit import Credit
 from server.wire.passwords import Passwords
 from server.wire.server import Server
 
@@ -76,7 +77,14 @@ class Worker:
             self.log_journal = Journal(1)
             access_log = LineLog(self.log_journal, self.loop, config.log)
         self.server = Server(
-            self.loop, self.sites, self.changes, self.passwords, listeners, self.journal.notice, access_log
+            self.loop,
+            self.sites,
+            self.changes,
+            self.passwords,
+            Credit(self.loop, budget),
+            listeners,
+            self.journal.notice,
+            access_log,
         )
         self.loop.watch(self.service.eventfd, select.EPOLLIN, lambda _: self.service.reap())
         self.loop.before_waiting(self.service.flush)
@@ -137,6 +145,7 @@ class Worker:
             "connections": self.server.connections,
             "accepted": self.server.accepted,
             "broken_off": self.server.broken_off,
+            "generous": len(self.server.credit),
             "faults": self.server.faults,
             "slots": self.service.arena.census()._asdict(),
             "hits": self.service.arena.hits,

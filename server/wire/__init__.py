@@ -9,4 +9,7 @@ asks the files, step by step, and waits for them. Most requests have been answer
 that matters, and take the short one, `express`: what the parts of a head mean is known (`verdicts`,
 in tables that no client can fill), and so is the reply to that (`recall`), for as long as the files
 and the rules that it rests on are what they were.
+
+What leaves is sent in steps, a connection's after another's, and little of it may lie unsent in the
+kernel (`address`), but for clients who read fast (`credit`).
 """

@@ -42,11 +42,11 @@ class Connection:
 
     __slots__ = (
         "_blocked", "_exchange", "_half_closed", "_has_room", "_inbox", "_last", "_outbox", "_pace", "_peer",
-        "_phase", "_queued", "_server", "_sock", "_watched", "deadline",
+        "_phase", "_queued", "_server", "_watched", "deadline", "moved_at", "sock",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
-        self._sock = sock
+        self.sock = sock
         self._peer = peer
         self._server = server
         self._phase = OPEN
@@ -60,6 +60,7 @@ class Connection:
         self._has_room = False  # epoll has said so, and nothing has been sent since
         self._queued = False
         self._watched = select.EPOLLIN
+        self.moved_at = server.loop.now
         self.deadline = server.loop.now + patience.HEAD_SECONDS
         server.loop.watch(sock.fileno(), self._watched, self.on_event)
 
@@ -73,6 +74,8 @@ class Connection:
             if mask & select.EPOLLIN:
                 self._receive()
             if mask & select.EPOLLOUT:
+                if self._pace is None:
+                    self._server.credit.ask(self)
                 self._blocked = False
                 self._has_room = True
                 self.wake()
@@ -123,7 +126,7 @@ class Connection:
             self._outbox.close()
             self._outbox = None
         self._server.forget(self)
-        self._server.loop.close(self._sock)
+        self._server.loop.close(self.sock)
 
     # --- called by the files ---
 
@@ -142,7 +145,7 @@ class Connection:
 
     def _receive(self) -> None:
         try:
-            data = self._sock.recv(RECEIVE_BYTES)
+            data = self.sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -176,7 +179,7 @@ class Connection:
         if self._pace is not None or server.draining:
             return
         try:
-            done, left = server.express.answer(self._sock, inbox.bytes, self._peer, server.date(), self)
+            done, left = server.express.answer(self.sock, inbox.bytes, self._peer, server.date(), self)
         except OSError:
             self.drop()
             return
@@ -190,6 +193,7 @@ class Connection:
             self._outbox = left
             self._blocked = True
             left.stall()
+            self.moved_at = server.loop.now
             self.deadline = server.loop.now + patience.SEND_SECONDS
             self._rest()
         else:
@@ -331,8 +335,9 @@ class Connection:
             first, most = parts[0], self._pace.allowance()
             parts = [first[:most] if isinstance(first, memoryview) else first.at_most(most)]
         size = sum(map(len, parts))
-        count = transmit(self._sock, parts, size)
+        count = transmit(self.sock, parts, size)
         self._blocked = count < size
+        self.moved_at = self._server.loop.now
         outbox.sent(count)
         return count
 
@@ -380,7 +385,7 @@ class Connection:
             self._inbox.clear()
             self.deadline = now + patience.LINGER_SECONDS
             try:
-                self._sock.shutdown(socket.SHUT_WR)
+                self.sock.shutdown(socket.SHUT_WR)
             except OSError:
                 self.drop()
 
@@ -391,4 +396,4 @@ class Connection:
             mask |= select.EPOLLOUT
         if mask != self._watched and self._phase is not CLOSED:
             self._watched = mask
-            self._server.loop.rewatch(self._sock.fileno(), mask)
+            self._server.loop.rewatch(self.sock.fileno(), mask)

@@ -16,6 +16,7 @@ from server.files.site import Sites
 from server.loop import Loop
 from server.observe.access import AccessLog
 from server.wire.connection import Connection
+from server.wire.credit import Credit
 from server.wire.express import Express
 from server.wire.passwords import Passwords
 from server.wire.recall import Recall
@@ -33,6 +34,7 @@ class Server:
         sites: Sites,
         changes: Changes,
         passwords: Passwords,
+        credit: Credit,
         listeners: list[socket.socket],
         report: Callable[[str], None],
         access_log: AccessLog | None = None,
@@ -40,6 +42,7 @@ class Server:
         self.loop = loop
         self.sites = sites
         self.passwords = passwords
+        self.credit = credit
         self.access_log = access_log
         self.verdicts = Verdicts()
         self.recall = Recall(loop, changes)
@@ -84,6 +87,7 @@ class Server:
 
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self.credit.forget(connection)
         if self._paused:
             self._resume()
         if self.draining and not self._connections:
