@@ -1,7 +1,8 @@
 """The servers that are compared: how each is configured, whether it can be had here, what it says that it is.
 
 Rule 1: every server is told the things that a comparison must not hang on: enough descriptors, a long accept
-        queue, no access log, no limit on requests per connection. All else is its default.
+        queue, no access log, no limit on requests per connection, the machine's congestion control. All
+        else is its default.
 Rule 2: one function for each kind of server; what follows the first dash of a name is its mode.
 Rule 3: what is not installed is left out, and `missing` says what to install. Those in Python get a virtual
         environment of their own, made once under the cache directory.
@@ -109,7 +110,7 @@ def _headrace(mode: str, site: Site, directory: Path) -> Command:
         program = (sys.executable, "-m", "loadtest.bench.interpreted", mode.removeprefix(WITHOUT))
         backend = "auto"
     argv = (
-        *(*program, str(site.root), "--listen", "127.0.0.1:0", "--verbose"),
+        *(*program, str(site.root), "--listen", "127.0.0.1:0", "--congestion", "system", "--verbose"),
         *("--backend", backend, "--memory", site.memory),
         *(word for prefix, to in site.mounts.items() for word in ("--mount", f"{prefix}={to}")),
         *(("--log", "combined") if site.log else ()),

@@ -42,7 +42,8 @@ class CommandLine:
         parser.add_argument(
             "--congestion",
             choices=tcp.available(),
-            help="control for TCP, as long as this takes (root); else what the machine has",
+            help="control for TCP that all servers have, as long as this takes (root); "
+            f"{tcp.USUAL}, as Headrace has on loopback by itself: nobody is ahead by that",
         )
         parser.add_argument("--flame", action="store_true", help="a round more, for flame graphs of Headrace")
         parser.add_argument(
@@ -59,6 +60,8 @@ class CommandLine:
             parser.error(f"no such {self.subject}: {', '.join(unknown)}; there are {known}")
         if options.congestion and not tcp.may_set():
             parser.error("--congestion: only root may change that")
+        if not options.congestion and tcp.may_set() and tcp.USUAL in tcp.available():
+            options.congestion = tcp.USUAL
         options.subjects = options.subjects or self.subjects
         options.rounds = options.rounds or (1 if options.quick else ROUNDS)
         options.once = options.once or ()
