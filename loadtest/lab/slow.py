@@ -54,7 +54,7 @@ COLD_FILES = "d"
 SMALLEST_MIB, LARGEST_MIB = 2, 6
 FIO_SECONDS, QUICK_FIO_SECONDS, FIO_DEPTH = 5.0, 2.0, 32
 SOON_SECONDS = 0.1  # before the end: what is counted is counted while they all are there
-TIE = 0.995  # of the best: the kernel deals out a limit in slices of up to 0.1 s, 1 % of the window
+TIE = 0.995  # of the best: a limit is dealt out in slices of up to 0.1 s, which are 1 % of the window
 NOISE_MS = 2.0  # a page that takes no longer is served at once, whatever an idle server takes
 
 

@@ -38,10 +38,9 @@ NOTES = (
     f"{PER_READER_KIB} KiB for each reader.",
     "The kernel's limit is the second figure of `net.ipv4.tcp_mem`: from there on it gives every socket "
     f"less, the fast client's too. With more TCP memory that is {LIFT} times as high as it was.",
-    f"With {tcp.USUAL} new connections have that for congestion control, which is what Linux takes unless it "
-    "is told otherwise; else they have what this machine has been told. BBR lets bytes go by a timer, on "
-    "loopback too, as soon as it believes to know how fast the path is: the fast client's are kept back by "
-    "it, and each time that the timer is set costs the server's core.",
+    "With BBR (`--congestion bbr`) bytes go by a timer, on loopback too, as soon as it believes to know how "
+    "fast the path is: the fast client's are kept back by it, and each time that the timer is set costs the "
+    "server's core. Headrace has none that does so on loopback, unless it is told to.",
 )
 AWAKE = (
     "Cores that idle do not sleep (`/dev/cpu_dma_latency`). Else the server also pays for waking the fast "
@@ -55,17 +54,14 @@ class Readers:
     count: int
     seconds: float  # of each of the fast client's turns
     bounded: bool = True  # by the kernel's limit to the memory of all TCP sockets
-    congestion: str | None = None  # control; None: what the machine has
 
     def __str__(self) -> str:
         more = "" if self.bounded else ", more TCP memory"
-        return f"{self.count:,} slow readers{more}{f', {self.congestion}' if self.congestion else ''}"
+        return f"{self.count:,} slow readers{more}"
 
 
 def run(bench: Bench) -> Findings:
     crowds = [Readers(1000, 1.0)] if bench.quick else [Readers(10_000, 8.0), Readers(10_000, 8.0, False)]
-    if not bench.quick and tcp.congestion_control() != tcp.USUAL:
-        crowds.append(Readers(10_000, 8.0, congestion=tcp.USUAL))
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     slow, fast = [SLOW_BYTES] * SLOW_FILES, [FAST_BYTES] * FAST_FILES
     targets: dict[str, list[str]] = {}
@@ -107,7 +103,6 @@ def _measure(disk: disks.OwnDisk, turn: Turn[Readers], targets: dict[str, list[s
     with ExitStack() as stack:
         if not readers.bounded:
             stack.enter_context(tcp.more_memory(LIFT))
-        stack.enter_context(tcp.congestion(readers.congestion))
         pressure = tcp.pressure_mib()
         server = stack.enter_context(servers.start(turn.server, site))
         fetch(Order([server.port], targets["fast"] * 3, 1, most_seconds=10))
@@ -171,10 +166,9 @@ SCENARIO = Scenario(
     "slow-readers",
     "Slow readers",
     "10,000 clients (1,000 in the quick form) who take 1 kB a second of a file of 1.1 MB each, with small "
-    "receive buffers, and one fast client; as the kernel is, with more memory for TCP, and with the "
-    "congestion control that Linux takes by default.",
+    "receive buffers, and one fast client; as the kernel is, and with more memory for TCP.",
     run,
     flames=True,
-    full=Pace(set_up=3, turn=87),
+    full=Pace(set_up=3, turn=58),
     quick=Pace(set_up=2, turn=4),
 )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES: Final = 64 * 1024
 HEADS_AT_ONCE: Final = 8  # of those that came together, until it is the next one's turn
-STEP_BYTES: Final = 256 * 1024  # of blocks, until it is the next one's turn
+STEP_BYTES: Final = 256 * 1024  # of blocks: who has sent so many, or more, lets the next one
 ERRORS: Final = select.EPOLLERR | select.EPOLLHUP
 
 
@@ -42,7 +42,7 @@ class Connection:
 
     __slots__ = (
         "_blocked", "_exchange", "_half_closed", "_has_room", "_inbox", "_last", "_outbox", "_pace", "_peer",
-        "_phase", "_queued", "_server", "_watched", "deadline", "moved_at", "sock",
+        "_phase", "_queued", "_server", "_watched", "deadline", "moved_at", "quick", "sock",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
@@ -60,6 +60,7 @@ class Connection:
         self._has_room = False  # epoll has said so, and nothing has been sent since
         self._queued = False
         self._watched = select.EPOLLIN
+        self.quick = 0
         self.moved_at = server.loop.now
         self.deadline = server.loop.now + patience.HEAD_SECONDS
         server.loop.watch(sock.fileno(), self._watched, self.on_event)
@@ -74,7 +75,7 @@ class Connection:
             if mask & select.EPOLLIN:
                 self._receive()
             if mask & select.EPOLLOUT:
-                if self._pace is None:
+                if self._pace is None and self._phase is OPEN:
                     self._server.credit.ask(self)
                 self._blocked = False
                 self._has_room = True
@@ -193,7 +194,6 @@ class Connection:
             self._outbox = left
             self._blocked = True
             left.stall()
-            self.moved_at = server.loop.now
             self.deadline = server.loop.now + patience.SEND_SECONDS
             self._rest()
         else:

@@ -2,9 +2,9 @@
 
 Beyond what is on its way a socket takes only UNSENT_BYTES: ten thousand slow readers, with the megabytes that
 TCP would take for each, would have gigabytes of it. But who reads as fast as we send has taken that little at
-once, and then waits until the loop has come round to it again. So who had to be waited for, and not for long,
-may leave GENEROUS_BYTES, and as many clients as the memory for it suffices for. Who then takes nothing for a
-while loses it; it is another's when what lies there is gone.
+once, and then waits until the loop has come round to it again. So who had to be waited for shortly, and more
+than once, gets a lease and may leave GENEROUS_BYTES, and as many clients as the memory for it suffices for.
+Who is not waited for any more loses it; another gets it when what lies there has ebbed away.
 """
 
 from __future__ import annotations
@@ -15,61 +15,92 @@ from fcntl import ioctl
 from termios import TIOCOUTQ
 from typing import Final, Protocol
 
-from server.loop import Loop
+from server.loop import SWEEP_SECONDS, Loop
+from server.wire import patience
 from server.wire.address import UNSENT_BYTES, set_unsent
 
 GENEROUS_BYTES: Final = 4 * 1024 * 1024  # as much as TCP takes by itself: tcp_wmem in tcp(7)
-MOST_HOLDERS: Final = 16
+MOST_LEASES: Final = 16
 SHARE: Final = 4  # of the memory for blocks and small files, one in so many bytes
-SOON_SECONDS: Final = 0.01  # 256 KiB in that time are 26 MB/s
-STALE_SECONDS: Final = 1.0
+SOON_SECONDS: Final = 0.01
+OFTEN: Final = 3  # times in a row
+LEASE_SECONDS: Final = 1.0
+ORPHAN_MS: Final = 30_000  # for a client who takes nothing of what a closed socket has left
+NEVER: Final = -(1 << 30)
 
 
 class Holder(Protocol):
     """A connection."""
 
-    moved_at: float  # when the socket has last taken something, by the loop's clock
     sock: socket.socket
+    moved_at: float  # when the socket has last taken something, by the loop's clock
+    quick: int  # how many times in a row it was waited for only shortly
+    deadline: float
 
 
 class Credit:
-    """Who may leave more unsent than others."""
+    """Who may leave more unsent than others, and who could and still does."""
 
     def __init__(self, loop: Loop, memory: int) -> None:
         self._loop = loop
-        self._most = min(MOST_HOLDERS, memory // SHARE // GENEROUS_BYTES)
-        self._holders: dict[Holder, bool] = {}  # and whether it may leave more still
+        self._most = min(MOST_LEASES, memory // SHARE // GENEROUS_BYTES)
+        self._leases: dict[Holder, float] = {}  # and when it was last waited for
+        self._ebbing: dict[Holder, int] = {}  # and how many bytes were left
         loop.every_second(self._sweep)
 
     def __len__(self) -> int:
-        return len(self._holders)
+        return len(self._leases) + len(self._ebbing)
 
     def ask(self, holder: Holder) -> None:
-        """The client has taken what there was. If that was soon, and there is credit left, it is given."""
-        if self._loop.now - holder.moved_at > SOON_SECONDS:
+        """The client, which was waited for, has taken most of what there was."""
+        now = self._loop.now
+        if holder in self._leases:
+            self._leases[holder] = now
             return
-        may = self._holders.get(holder)
-        if may or (may is None and len(self._holders) >= self._most):
+        if now - holder.moved_at > SOON_SECONDS:
+            holder.quick = min(holder.quick, 0)
+            return
+        holder.quick += 1
+        if holder.quick < OFTEN or (len(self) >= self._most and holder not in self._ebbing):
             return
         try:
             set_unsent(holder.sock, GENEROUS_BYTES)
         except OSError:
-            return  # a UNIX socket: it has no such bound
-        self._holders[holder] = True
+            holder.quick = NEVER  # a UNIX socket: it has no such bound
+            return
+        self._ebbing.pop(holder, None)
+        self._leases[holder] = now
 
     def forget(self, holder: Holder) -> None:
-        """It is closed. What the kernel still has of it is no longer ours to count."""
-        self._holders.pop(holder, None)
+        """It is about to be closed. What it has left goes on, but not for as long as TCP would by itself to
+        somebody who does not read: nobody counts it any more."""
+        if self._leases.pop(holder, None) is None and self._ebbing.pop(holder, None) is None:
+            return
+        if _left(holder) > UNSENT_BYTES:
+            holder.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ORPHAN_MS)
 
     def _sweep(self) -> None:
-        for holder in list(self._holders):
-            if self._loop.now - holder.moved_at > STALE_SECONDS:
+        now = self._loop.now
+        for holder, before in list(self._ebbing.items()):
+            left = _left(holder)
+            # What it has taken since it was let down it had no room for above the lower bound.
+            if left <= UNSENT_BYTES or now - holder.moved_at < SWEEP_SECONDS:
+                del self._ebbing[holder]
+            else:
+                self._ebbing[holder] = left
+            if left < before:  # the client takes something, though we cannot send more
+                holder.deadline = max(holder.deadline, now + patience.SEND_SECONDS)
+        for holder, asked in list(self._leases.items()):
+            if now - asked > LEASE_SECONDS:
+                del self._leases[holder]
+                holder.quick = 0
                 set_unsent(holder.sock, UNSENT_BYTES)
-                self._holders[holder] = False
-                if _queued(holder.sock) <= UNSENT_BYTES:
-                    del self._holders[holder]
+                self._ebbing[holder] = _left(holder)
 
 
-def _queued(sock: socket.socket) -> int:
-    """Bytes that the client has not confirmed (tcp(7), SIOCOUTQ)."""
-    return int(struct.unpack("i", ioctl(sock.fileno(), TIOCOUTQ, bytes(4)))[0])
+def _left(holder: Holder) -> int:
+    """Bytes that the client has not confirmed (tcp(7), SIOCOUTQ); none where nobody says."""
+    try:
+        return int(struct.unpack("i", ioctl(holder.sock.fileno(), TIOCOUTQ, bytes(4)))[0])
+    except OSError:
+        return 0
