@@ -42,6 +42,7 @@ class _FFI:
 class _Lib:
     SLOTS_PER_READ: int
     SHORTEST_LOAN: int
+    SLOTS_PER_LOAN: int
     MAX_OUTSTANDING: int
     SERVICE_NO_RING: int
     DIRECT: int
@@ -103,11 +104,12 @@ class _Lib:
         sock: int,
         head: bytes,
         head_size: int,
-        slot: int,
         lead: int,
         size: int,
-        next: int,
-        next_size: int,
+        s0: int,
+        s1: int,
+        s2: int,
+        s3: int,
         /,
     ) -> int: ...
 

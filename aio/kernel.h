@@ -158,6 +158,7 @@ int group_read(struct group *, uint32_t way, uint64_t tag, int fd, int64_t offse
  * are threads for them, 1 is returned, and each call wakes one more. */
 int group_flush(struct group *, uint32_t jobs_per_thread);
 
+#define SLOTS_PER_LOAN 4
 #define SHORTEST_LOAN 65536  /* bytes: to copy what is shorter is no dearer */
 
 /* Sends slots without copying them; for one thread. To be made before a slot
@@ -167,11 +168,11 @@ struct lender;
 struct lender *lender_new(struct memory *);
 void lender_free(struct lender *);
 
-/* Sends `head`, then `size` bytes of a full slot from `lead` on, then the first
- * `next_size` of the next one, which may be none, to a socket that does not
- * block; returns how many of all together it took, or a negative errno. What
+/* Sends `head`, and then `size` bytes of full slots, one after the other, as
+ * many as it takes, from `lead` in the first one on, to a socket that does not
+ * block; returns how many of both together it took, or a negative errno. What
  * is short is copied all the same. */
-int64_t lender_send(struct lender *, int sock, const char *head, uint32_t head_size,
-                    uint32_t slot, uint32_t lead, uint32_t size, uint32_t next, uint32_t next_size);
+int64_t lender_send(struct lender *, int sock, const char *head, uint32_t head_size, uint32_t lead,
+                    uint32_t size, uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
 
 #endif

@@ -144,14 +144,20 @@ static int64_t lend(struct lender *lender, int sock, struct iovec part, bool mor
     return (int64_t)sent;
 }
 
-int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t head_size,
-                    uint32_t slot, uint32_t lead, uint32_t size, uint32_t next, uint32_t next_size)
+int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t head_size, uint32_t lead,
+                    uint32_t size, uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3)
 {
     struct memory *memory = lender->memory;
-    struct iovec parts[] = {{(void *)head, head_size}, {memory_slot(memory, slot) + lead, size},
-                            {memory_slot(memory, next), next_size}};
-    if (size + next_size < SHORTEST_LOAN || lender->room == 0)
-        return copy(sock, parts, 3);
+    const uint32_t slots[] = {slot0, slot1, slot2, slot3};
+    struct iovec parts[1 + SLOTS_PER_LOAN] = {{(void *)head, head_size}};
+    uint32_t count = 0;
+    for (size_t left = size; left > 0 && count < SLOTS_PER_LOAN; lead = 0, count++) {
+        size_t here = memory->slot_size - lead < left ? memory->slot_size - lead : left;
+        parts[1 + count] = (struct iovec){memory_slot(memory, slots[count]) + lead, here};
+        left -= here;
+    }
+    if (size < SHORTEST_LOAN || lender->room == 0)
+        return copy(sock, parts, 1 + count);
 
     int64_t sent = 0;
     if (head_size > 0) {
@@ -159,12 +165,14 @@ int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t 
         if (sent < (int64_t)head_size)
             return sent < 0 ? -errno : sent;
     }
-    atomic_store(&memory->lent[slot], true);
-    int64_t taken = lend(lender, sock, parts[1], next_size > 0);
-    if (taken == (int64_t)size && next_size > 0) {
+    for (uint32_t n = 0; n < count; n++) {
+        atomic_store(&memory->lent[slots[n]], true);
+        int64_t taken = lend(lender, sock, parts[1 + n], n + 1 < count);
+        if (taken < 0)
+            return sent > 0 ? sent : taken;
         sent += taken;
-        atomic_store(&memory->lent[next], true);
-        taken = lend(lender, sock, parts[2], false);
+        if (taken < (int64_t)parts[1 + n].iov_len)
+            break;
     }
-    return taken > 0 ? sent + taken : sent > 0 ? sent : taken;
+    return sent;
 }

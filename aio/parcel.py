@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from aio._kernel import Pointer
 
 SHORTEST_LOAN: Final = int(lib.SHORTEST_LOAN)
+LONGEST_LOAN: Final = int(lib.SLOTS_PER_LOAN)  # slots
 LONGEST_EXTENT: Final = 1024 * 1024
 
 
@@ -29,41 +30,30 @@ class Parcel(Protocol):
 
 
 class Loan:
-    """A piece of a slot, and perhaps what follows it in another one, whose pages are lent to the network:
-    vmsplice(2), splice(2)."""
+    """What is in slots, one after the other, whose pages are lent to the network: vmsplice(2), splice(2)."""
 
-    __slots__ = ("_lead", "_lender", "_next", "_next_size", "_size", "_slot")
+    __slots__ = ("_lead", "_lender", "_size", "_slots")
 
-    def __init__(
-        self, lender: Pointer, slot: int, lead: int, size: int, following: int = 0, following_size: int = 0
-    ) -> None:
+    def __init__(self, lender: Pointer, slots: list[int], lead: int, size: int) -> None:
+        """`size` bytes from `lead` in the first of at most LONGEST_LOAN slots on."""
         self._lender = lender
-        self._slot = slot
+        self._slots = slots
         self._lead = lead
         self._size = size
-        self._next = following
-        self._next_size = following_size
 
     def __len__(self) -> int:
-        return self._size + self._next_size
+        return self._size
 
     def at_most(self, size: int) -> Self:
-        first = min(size, self._size)
-        second = min(size - first, self._next_size)
-        return type(self)(self._lender, self._slot, self._lead, first, self._next, second)
+        return type(self)(self._lender, self._slots, self._lead, min(size, self._size))
 
     def send_to(self, sock: int, head: bytes) -> int:
+        slots = self._slots
+        n = len(slots)
         sent = lib.lender_send(
-            self._lender,
-            sock,
-            head,
-            len(head),
-            self._slot,
-            self._lead,
-            self._size,
-            self._next,
-            self._next_size,
-        )
+            self._lender, sock, head, len(head), self._lead, self._size,
+            slots[0], slots[1] if n > 1 else 0, slots[2] if n > 2 else 0, slots[3] if n > 3 else 0,
+        )  # fmt: skip
         if sent < 0:
             raise OSError(-sent, os.strerror(-sent))
         return sent

@@ -106,7 +106,7 @@ class Reads:
         if slot is None or self.arena.length(slot) < length:
             return None
         self.arena.use(slot)
-        return self.loan(slot, 0, length) or self.memory[slot * BLOCK : slot * BLOCK + length]
+        return self.loan([slot], 0, length) or self.memory[slot * BLOCK : slot * BLOCK + length]
 
     # --- for streams ---
 
@@ -162,13 +162,11 @@ class Reads:
     def moving(self, stream: BlockStream) -> None:
         self._service.moving(stream)
 
-    def loan(
-        self, slot: int, lead: int, size: int, following: int = 0, following_size: int = 0
-    ) -> Loan | None:
-        """Bytes of a full slot, and of the one that follows, if they are better lent than copied."""
+    def loan(self, slots: list[int], lead: int, size: int) -> Loan | None:
+        """Bytes of full slots, if they are better lent than copied."""
         if size < SHORTEST_LOAN or not self._service.lends:
             return None
-        return Loan(self._service.lender, slot, lead, size, following, following_size)
+        return Loan(self._service.lender, slots, lead, size)
 
     # --- for the disk ---
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from aio.arena import BLOCK, READING
 from aio.file import File, Shrunk
-from aio.parcel import Loan, Parcel
+from aio.parcel import LONGEST_LOAN, Loan, Parcel
 from aio.window import window
 
 if TYPE_CHECKING:
@@ -124,18 +124,27 @@ class BlockStream:
         return self._reads.memory[at : at + size] if loan is None else loan
 
     def _loan(self, slot: int, lead: int, size: int) -> Loan | None:
-        """With the block that follows, if that is there as well: it costs no more to send both."""
-        if len(self._held) > 1:
-            after = self._held[1]
-            arena = self._reads.arena
-            length = arena.length(after.slot)
-            if after.warm and length != READING and self._position + size == after.start:
-                more = min(length, self._end - after.start)
-                return self._reads.loan(slot, lead, size, after.slot, more)
-        return self._reads.loan(slot, lead, size)
+        """With the blocks that follow, as far as they are there as well: four cost little more than one.
+        They need not be held for that, since they are lent at once or not at all."""
+        arena = self._reads.arena
+        slots = [slot]
+        at = self._position + size
+        while (n := len(slots)) < LONGEST_LOAN and at < self._end and at % BLOCK == 0:
+            if n < len(self._held) and not self._held[n].warm:
+                break
+            following = arena.find((self._file.identity, at // BLOCK))
+            if following is None or (length := arena.length(following)) <= 0:
+                break
+            if at >= self._asked:
+                arena.use(following)  # as holding it would
+            slots.append(following)
+            at += min(length, self._end - at)
+        return self._reads.loan(slots, lead, at - self._position)
 
     def advance(self, count: int) -> None:
         self._position += count
+        if self._position > self._asked:  # it was lent more than it held
+            self._asked = self._end if self._position == self._end else self._position // BLOCK * BLOCK
         gone = False
         while self._held and self._position >= min(self._held[0].start + BLOCK, self._end):
             self._reads.arena.unpin(self._held.pop(0).slot)

@@ -206,7 +206,7 @@ static void lend(uint32_t slot, int64_t offset, uint32_t size)
     uint32_t lead = any(size);
     if (lender == NULL || lent == LOANS)
         return;
-    int64_t taken = lender_send(lender, sender, "", 0, slot, lead, size - lead, 0, 0);
+    int64_t taken = lender_send(lender, sender, "", 0, lead, size - lead, slot, 0, 0, 0);
     CHECK(taken > 0 || taken == -EAGAIN);
     if (taken > 0) {
         loans[lent].offset = offset + lead;
