@@ -135,16 +135,14 @@ class BlockStream:
             following = arena.find((self._file.identity, at // BLOCK))
             if following is None or (length := arena.length(following)) <= 0:
                 break
-            if at >= self._asked:
-                arena.use(following)  # as holding it would
             slots.append(following)
             at += min(length, self._end - at)
         return self._reads.loan(slots, lead, at - self._position)
 
     def advance(self, count: int) -> None:
         self._position += count
-        if self._position > self._asked:  # it was lent more than it held
-            self._asked = self._end if self._position == self._end else self._position // BLOCK * BLOCK
+        if self._position > self._asked:
+            self._skip()
         gone = False
         while self._held and self._position >= min(self._held[0].start + BLOCK, self._end):
             self._reads.arena.unpin(self._held.pop(0).slot)
@@ -152,6 +150,15 @@ class BlockStream:
             gone = True
         if gone and self._asked < self._end and len(self._held) <= self._run * self._ahead:
             self._reads.want(self)
+
+    def _skip(self) -> None:
+        """More was sent than was held: that was asked for again all the same."""
+        after = self._end if self._position == self._end else self._position // BLOCK * BLOCK
+        arena = self._reads.arena
+        for at in range(self._asked, after, BLOCK):
+            if (slot := arena.find((self._file.identity, at // BLOCK))) is not None:
+                arena.use(slot)
+        self._asked = after
 
     def stall(self, *, at_once: bool = False) -> None:
         if self._held:

@@ -75,7 +75,7 @@ class Connection:
             if mask & select.EPOLLIN:
                 self._receive()
             if mask & select.EPOLLOUT:
-                if self._pace is None and self._phase is OPEN:
+                if self._blocked and self._pace is None and self._phase is OPEN:
                     self._server.credit.ask(self)
                 self._blocked = False
                 self._has_room = True

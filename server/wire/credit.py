@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections import deque
+from contextlib import suppress
 from fcntl import ioctl
 from termios import TIOCOUTQ
 from typing import Final, Protocol
@@ -24,8 +26,8 @@ MOST_LEASES: Final = 16
 SHARE: Final = 4  # of the memory for blocks and small files, one in so many bytes
 SOON_SECONDS: Final = 0.01
 OFTEN: Final = 3  # times in a row
-LEASE_SECONDS: Final = 1.0
-ORPHAN_MS: Final = 30_000  # for a client who takes nothing of what a closed socket has left
+WAIT_SECONDS: Final = 0.1  # who takes longer for some of GENEROUS_BYTES does without
+LEASE_SECONDS: Final = 1.0  # without being waited for
 NEVER: Final = -(1 << 30)
 
 
@@ -33,29 +35,31 @@ class Holder(Protocol):
     """A connection."""
 
     sock: socket.socket
-    moved_at: float  # when the socket has last taken something, by the loop's clock
+    moved_at: float  # when the socket has last taken a piece of an answer, by the loop's clock
     quick: int  # how many times in a row it was waited for only shortly
     deadline: float
 
 
 class Credit:
-    """Who may leave more unsent than others, and who could and still does."""
+    """Who may leave more unsent than others, and who could and still does, or has gone since."""
 
     def __init__(self, loop: Loop, memory: int) -> None:
         self._loop = loop
         self._most = min(MOST_LEASES, memory // SHARE // GENEROUS_BYTES)
         self._leases: dict[Holder, float] = {}  # and when it was last waited for
         self._ebbing: dict[Holder, int] = {}  # and how many bytes were left
+        self._orphans: deque[float] = deque()  # until when closed sockets may have theirs
         loop.every_second(self._sweep)
 
     def __len__(self) -> int:
-        return len(self._leases) + len(self._ebbing)
+        return len(self._leases) + len(self._ebbing) + len(self._orphans)
 
     def ask(self, holder: Holder) -> None:
         """The client, which was waited for, has taken most of what there was."""
         now = self._loop.now
         if holder in self._leases:
-            self._leases[holder] = now
+            if now - holder.moved_at <= WAIT_SECONDS:
+                self._leases[holder] = now
             return
         if now - holder.moved_at > SOON_SECONDS:
             holder.quick = min(holder.quick, 0)
@@ -72,15 +76,20 @@ class Credit:
         self._leases[holder] = now
 
     def forget(self, holder: Holder) -> None:
-        """It is about to be closed. What it has left goes on, but not for as long as TCP would by itself to
-        somebody who does not read: nobody counts it any more."""
+        """It is about to be closed. What it has left goes on, and counts for as long as a client may take
+        nothing; to one who does that TCP would go on for a quarter of an hour by itself."""
         if self._leases.pop(holder, None) is None and self._ebbing.pop(holder, None) is None:
             return
         if _left(holder) > UNSENT_BYTES:
-            holder.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ORPHAN_MS)
+            patient = patience.SEND_SECONDS
+            with suppress(OSError):
+                holder.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patient * 1000))
+            self._orphans.append(self._loop.now + patient)
 
     def _sweep(self) -> None:
         now = self._loop.now
+        while self._orphans and self._orphans[0] <= now:
+            self._orphans.popleft()
         for holder, before in list(self._ebbing.items()):
             left = _left(holder)
             # What it has taken since it was let down it had no room for above the lower bound.
@@ -94,7 +103,8 @@ class Credit:
             if now - asked > LEASE_SECONDS:
                 del self._leases[holder]
                 holder.quick = 0
-                set_unsent(holder.sock, UNSENT_BYTES)
+                with suppress(OSError):
+                    set_unsent(holder.sock, UNSENT_BYTES)
                 self._ebbing[holder] = _left(holder)
 
 

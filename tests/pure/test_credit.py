@@ -16,9 +16,9 @@ from server.wire.credit import (
     LEASE_SECONDS,
     MOST_LEASES,
     OFTEN,
-    ORPHAN_MS,
     SHARE,
     SOON_SECONDS,
+    WAIT_SECONDS,
     Credit,
 )
 
@@ -123,10 +123,21 @@ def test_a_lease_lasts_as_long_as_it_is_waited_for():
         for _ in range(5):
             pass_by(loop, credit, LEASE_SECONDS * 0.9)
             assert (holder.unsent, len(credit)) == (GENEROUS_BYTES, 1)
+            holder.moved_at = loop.now - WAIT_SECONDS / 2
             ask(credit, holder, times=1)
         pass_by(loop, credit, LEASE_SECONDS * 1.1)
         pass_by(loop, credit, SWEEP_SECONDS)
         assert (holder.unsent, len(credit)) == (UNSENT_BYTES, 0)
+
+
+def test_who_has_become_slow_loses_it_though_it_goes_on():
+    with credit_for(PLENTY) as (loop, credit, (holder,)):
+        ask(credit, holder)
+        for _ in range(6):
+            holder.moved_at = loop.now
+            pass_by(loop, credit, WAIT_SECONDS * 2)
+            ask(credit, holder, times=1)
+        assert holder.unsent == UNSENT_BYTES
 
 
 def test_who_takes_nothing_loses_it_and_it_is_free_when_what_lies_there_is_gone():
@@ -188,16 +199,20 @@ def test_who_has_lost_it_and_is_fast_again_gets_its_own_again():
         assert (holder.unsent, len(credit)) == (GENEROUS_BYTES, 1)
 
 
-def test_what_a_closed_socket_leaves_does_not_stay_for_long():
+def test_what_a_closed_socket_leaves_counts_and_does_not_stay_for_long():
     """TCP_USER_TIMEOUT, tcp(7): milliseconds; 0 is TCP's own patience."""
-    with credit_for(PLENTY, 2) as (_, credit, (full, empty)):
+    with credit_for(PLENTY, 2) as (loop, credit, (full, empty)):
         for holder in (full, empty):
             ask(credit, holder)
         full.fill()
         for holder in (full, empty):
             credit.forget(holder)
         limits = [one.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for one in (full, empty)]
-        assert limits == [ORPHAN_MS, 0]
+        assert limits == [patience.SEND_SECONDS * 1000, 0]
+        assert len(credit) == 1
+        pass_by(loop, credit, patience.SEND_SECONDS - 1)
+        assert len(credit) == 1
+        pass_by(loop, credit, 1)
         assert len(credit) == 0
 
 
