@@ -162,9 +162,13 @@ class Reads:
     def moving(self, stream: BlockStream) -> None:
         self._service.moving(stream)
 
+    @property
+    def lends(self) -> bool:
+        return self._service.lends
+
     def loan(self, slots: list[int], lead: int, size: int) -> Loan | None:
         """Bytes of full slots, if they are better lent than copied."""
-        if size < SHORTEST_LOAN or not self._service.lends:
+        if size < SHORTEST_LOAN or not self.lends:
             return None
         return Loan(self._service.lender, slots, lead, size)
 

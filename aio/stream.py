@@ -119,7 +119,7 @@ class BlockStream:
             raise Shrunk
         # What has just been read may never be asked for again: to lend it would be to have the
         # slot get other pages for nothing.
-        loan = self._loan(slot, lead, size) if held.warm else None
+        loan = self._loan(slot, lead, size) if held.warm and self._reads.lends else None
         at = slot * BLOCK + lead
         return self._reads.memory[at : at + size] if loan is None else loan
 

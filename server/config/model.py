@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from server.answer.rules import Rule
 from server.answer.search import Habits
-from server.wire.address import Address
+from server.wire.address import AUTO, Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Config(NamedTuple):
 
     listen: tuple[Address, ...]
     sites: tuple[SiteConfig, ...]  # the first is the default: it has all hosts that no other has
-    congestion: str = "auto"  # of TCP: a control's name, "system", or "auto"
+    congestion: str = AUTO  # of TCP: a control's name, "system", or "auto"
     backend: str = "auto"
     memory: int = 0  # bytes for blocks and small files; 0: by the machine or its cgroup
     log: str = "none"

@@ -14,7 +14,8 @@ MOST_PATH_BYTES: Final = 107  # of a UNIX socket: unix(7) has 108, with a zero a
 AUTO: Final = "auto"  # a congestion control: the machine's, unless that is of no use here
 SYSTEM: Final = "system"  # the machine's
 PACING: Final = b"bbr"  # how the names begin of those that let bytes go by a timer
-PLAIN: Final = (b"cubic", b"reno")  # that do not: what Linux has by default, and what it always has
+CUBIC: Final = b"cubic"  # does not, and is what Linux has by default
+RENO: Final = b"reno"  # does not, and is there always
 UNSENT_BYTES: Final = 64 * 1024  # in the kernel for each connection, or a slow reader takes megabytes
 
 
@@ -114,7 +115,7 @@ def _control(sock: socket.socket, name: str) -> None:
     than the burst: so loopback has another one there, unless the operator says which."""
     if name == AUTO:
         if address_of(sock).is_loopback and _congestion_of(sock).startswith(PACING):
-            any(_has(sock, plain) for plain in PLAIN)
+            _ = _has(sock, CUBIC) or _has(sock, RENO)
     elif name != SYSTEM and not _has(sock, name.encode()):
         raise UnknownCongestion(
             f"this kernel has no {name} for us: /proc/sys/net/ipv4/tcp_allowed_congestion_control says what"

@@ -213,6 +213,19 @@ def test_parts_of_two_blocks_are_taken_and_the_rest_comes_from_where_it_stopped(
         assert got == tile(1 + start, SIZE - start)
 
 
+@pytest.mark.parametrize("step", [100_000, BLOCK, SIZE], ids=["in parts", "block by block", "as it is lent"])
+def test_each_block_that_is_lent_is_used_once(root, step):
+    """However often it is looked at, and whether it was held for that or not."""
+    with lending(root) as bench, bench.opened("1") as opened:
+        warm(bench, opened.file)
+        before = bench.service.arena.hits
+        with bench.stream(opened.file, 0, SIZE) as stream:
+            while stream.left:
+                view = stream.view()
+                stream.advance(min(step, len(view)))
+        assert bench.service.arena.hits - before == BLOCKS
+
+
 def test_what_is_short_or_was_only_just_read_is_copied(root):
     with lending(root) as bench, bench.opened("1") as opened:
         with bench.stream(opened.file, 0, SIZE) as first:

@@ -30,11 +30,15 @@ def test_a_slow_reader_gets_every_byte_while_others_are_served(server, root):
 
 
 def test_who_reads_fast_may_leave_more_and_who_then_reads_slowly_still_gets_every_byte(tmp_path):
-    """For longer than a client may take nothing: it takes what the kernel has, and nothing can be sent."""
+    """For longer than a client may take nothing: it takes what the kernel has, and nothing can be sent.
+    Its own buffer is small, so that the kernel has that on our side."""
     body = noise(24 * MIB)
     write(tmp_path / "big.bin", body)
     constants = {"server.wire.patience:SEND_SECONDS": 2}
-    with serving(tmp_path, rig={"constants": constants}) as server, Client(server.port) as client:
+    with (
+        serving(tmp_path, rig={"constants": constants}) as server,
+        Client(server.port, receive_buffer=64 * KIB) as client,
+    ):
         for _ in range(2):  # from memory it comes faster
             assert client.ask("/big.bin").body == body
         client.send(get("/big.bin"))
@@ -42,7 +46,7 @@ def test_who_reads_fast_may_leave_more_and_who_then_reads_slowly_still_gets_ever
         got = bytearray(client.body(16 * MIB))
         until(lambda: server.state()["generous"] == 1, "that it may leave more")
         while len(got) < len(body):
-            time.sleep(0.1)  # a slow reader is what is tested
+            time.sleep(0.1)  # nothing is waited for: to read slowly is what the client does
             got += client.body(min(128 * KIB, len(body) - len(got)))
         assert got == body
         server.await_state(lambda state: state["generous"] == 0, "that it may not any more")
