@@ -8,6 +8,11 @@ and Kyber the depth of a device, with one difference: short of CALM_SECONDS nobo
 
 Some disks take long for any read, however few there are, and do many at once: networks, say. So
 what counts as long is measured by the quickest read of late.
+
+Short of CALM_SECONDS, then, nobody minds; but an open that has to read an inode stands behind the
+same queue, and with it all others that want the same block of inodes. While they wait, what is open
+already must keep the disk and the processor busy: so much of it has to be here, and not there. More
+than EASY is only for a disk that shows that it does that many at once.
 """
 
 from __future__ import annotations
@@ -15,8 +20,10 @@ from __future__ import annotations
 from typing import Final
 
 LEAST: Final = 4  # reads: fewer, and a disk is idle while we think
+EASY: Final = 32  # reads: most disks are at their best by then
 CALM_SECONDS: Final = 0.02  # a read that took no longer has not waited long
 FACTOR: Final = 2  # so many times the quickest read is long
+APART: Final = 4  # if they take up to so many times that, they hardly wait for one another
 WINDOW_SECONDS: Final = 0.1  # what is judged together
 MEMORY_SECONDS: Final = 10.0  # so long the quickest read is remembered, and up to twice as long
 
@@ -24,10 +31,13 @@ MEMORY_SECONDS: Final = 10.0  # so long the quickest read is remembered, and up 
 class Depth:
     """Tell it of every read; `limit` is how many may be in flight."""
 
-    __slots__ = ("_count", "_ends", "_forget_at", "_full", "_most", "_quickest", "_sum", "_younger", "limit")
+    __slots__ = (
+        "_count", "_easy", "_ends", "_forget_at", "_full", "_most", "_quickest", "_sum", "_younger", "limit",
+    )  # fmt: skip
 
     def __init__(self, most: int) -> None:
-        self.limit = most
+        self._easy = min(EASY, most)
+        self.limit = self._easy
         self._most = most
         self._count = 0
         self._sum = 0.0
@@ -55,8 +65,10 @@ class Depth:
             self._count, self._sum, self._full = 0, 0.0, False
 
     def _judge(self) -> None:
-        long = max(CALM_SECONDS, FACTOR * self._quickest)
-        if self._sum > long * self._count:
+        quickest = self._quickest * self._count
+        if self._sum > max(CALM_SECONDS * self._count, FACTOR * quickest):
             self.limit = max(min(LEAST, self._most), self.limit * 3 // 4)
-        elif self._full:
-            self.limit = min(self._most, self.limit + max(1, self.limit // 8))
+            return
+        if self._full:
+            self.limit += max(1, self.limit // 8)
+        self.limit = min(self.limit, self._most if self._sum <= APART * quickest else self._easy)
