@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIPE_BYTES (256 * 1024)
+#define PIPE_BYTES (1024 * 1024)  /* as many as a loan has, and any user may ask for */
 
 /* The pipe is empty whenever nobody is in here. Without room nothing is lent. */
 struct lender {
@@ -52,10 +52,9 @@ static void close_pipe(struct lender *lender)
     lender->room = 0;
 }
 
-static ssize_t put(struct lender *lender, void *from, size_t size)
+static ssize_t put(struct lender *lender, const struct iovec *parts, size_t count)
 {
-    struct iovec piece = {from, size < lender->room ? size : lender->room};
-    return vmsplice(lender->in, &piece, 1, SPLICE_F_NONBLOCK);
+    return vmsplice(lender->in, parts, count, SPLICE_F_NONBLOCK);
 }
 
 /* A signal is no reason to stop: whoever it is for hears of it when we are through. */
@@ -88,7 +87,8 @@ static bool works(struct lender *lender)
 {
     struct memory *memory = lender->memory;
     char byte = 0;
-    return put(lender, &byte, 1) == 1 && move(lender, lender->nowhere, 1, 0) == 1
+    const struct iovec part = {&byte, 1};
+    return put(lender, &part, 1) == 1 && move(lender, lender->nowhere, 1, 0) == 1
            && madvise(memory->base, memory->slot_size, MADV_DONTNEED) == 0;
 }
 
@@ -123,16 +123,34 @@ static int64_t copy(int sock, struct iovec *parts, size_t count)
     return sent < 0 ? -errno : sent;
 }
 
-/* Returns how much of it the socket took, or a negative errno; `more` will follow. */
-static int64_t lend(struct lender *lender, int sock, struct iovec part, bool more)
+static size_t bytes_in(const struct iovec *parts, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t n = 0; n < count; n++)
+        bytes += parts[n].iov_len;
+    return bytes;
+}
+
+static void take_off(struct iovec *parts, size_t bytes)
+{
+    for (; bytes > 0; parts++) {
+        size_t here = parts->iov_len < bytes ? parts->iov_len : bytes;
+        parts->iov_base = (char *)parts->iov_base + here;
+        parts->iov_len -= here;
+        bytes -= here;
+    }
+}
+
+/* Returns how much of them the socket took, or a negative errno. */
+static int64_t lend(struct lender *lender, int sock, struct iovec *parts, size_t count)
 {
     size_t sent = 0;
-    while (sent < part.iov_len) {
-        ssize_t held = put(lender, (char *)part.iov_base + sent, part.iov_len - sent);
+    for (size_t left; (left = bytes_in(parts, count)) > 0;) {
+        ssize_t held = put(lender, parts, count);
         if (held <= 0)
             return sent > 0 ? (int64_t)sent : -errno;
-        bool last = !more && sent + (size_t)held == part.iov_len;
-        ssize_t moved = move(lender, sock, (size_t)held, SPLICE_F_NONBLOCK | (last ? 0 : SPLICE_F_MORE));
+        unsigned more = (size_t)held < left ? SPLICE_F_MORE : 0;
+        ssize_t moved = move(lender, sock, (size_t)held, SPLICE_F_NONBLOCK | more);
         int error = moved < 0 ? errno : 0;
         if (moved > 0)
             sent += (size_t)moved;
@@ -140,6 +158,7 @@ static int64_t lend(struct lender *lender, int sock, struct iovec part, bool mor
             (void)discard(lender, (size_t)(moved > 0 ? held - moved : held));
             return sent > 0 ? (int64_t)sent : -error;
         }
+        take_off(parts, (size_t)held);
     }
     return (int64_t)sent;
 }
@@ -165,14 +184,8 @@ int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t 
         if (sent < (int64_t)head_size)
             return sent < 0 ? -errno : sent;
     }
-    for (uint32_t n = 0; n < count; n++) {
+    for (uint32_t n = 0; n < count; n++)
         atomic_store(&memory->lent[slots[n]], true);
-        int64_t taken = lend(lender, sock, parts[1 + n], n + 1 < count);
-        if (taken < 0)
-            return sent > 0 ? sent : taken;
-        sent += taken;
-        if (taken < (int64_t)parts[1 + n].iov_len)
-            break;
-    }
-    return sent;
+    int64_t taken = lend(lender, sock, parts + 1, count);
+    return taken >= 0 ? sent + taken : sent > 0 ? sent : taken;
 }

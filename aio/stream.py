@@ -69,8 +69,8 @@ class BlockStream:
     """Ask view(); say advance(n) when n bytes of it are gone; close() when done, early or not."""
 
     __slots__ = (
-        "_ahead", "_asked", "_easy", "_end", "_file", "_held", "_lost", "_position", "_reads", "_run",
-        "_starved", "brief", "closed", "wake",
+        "_ahead", "_asked", "_easy", "_end", "_file", "_held", "_lost", "_offered", "_position", "_reads",
+        "_reserved", "_run", "_starved", "brief", "closed", "wake",
     )  # fmt: skip
 
     def __init__(self, reads: Reads, file: File, offset: int, length: int, wake: Callable[[], None]) -> None:
@@ -86,6 +86,8 @@ class BlockStream:
         self._starved = False
         self._easy = 0  # blocks since the reader had to wait that were followed by all that was asked for
         self._lost = False  # what was held has been given to others
+        self._offered = 0  # bytes, in the last loan
+        self._reserved = False  # the reader took little of it
         self.brief = length <= BLOCK  # it is not for long that it stands in anybody's way
         self.wake = wake
         self.closed = False
@@ -124,12 +126,13 @@ class BlockStream:
         return self._reads.memory[at : at + size] if loan is None else loan
 
     def _loan(self, slot: int, lead: int, size: int) -> Loan | None:
-        """With the blocks that follow, as far as they are there as well: four cost little more than one.
-        They need not be held for that, since they are lent at once or not at all."""
+        """With the blocks that follow, as far as they are there as well: if the reader takes them, four cost
+        little more than one. They need not be held for that, since they are lent at once or not at all."""
         arena = self._reads.arena
         slots = [slot]
         at = self._position + size
-        while (n := len(slots)) < LONGEST_LOAN and at < self._end and at % BLOCK == 0:
+        longest = 1 if self._reserved else LONGEST_LOAN
+        while (n := len(slots)) < longest and at < self._end and at % BLOCK == 0:
             if n < len(self._held) and not self._held[n].warm:
                 break
             following = arena.find((self._file.identity, at // BLOCK))
@@ -137,10 +140,12 @@ class BlockStream:
                 break
             slots.append(following)
             at += min(length, self._end - at)
-        return self._reads.loan(slots, lead, at - self._position)
+        self._offered = at - self._position
+        return self._reads.loan(slots, lead, self._offered)
 
     def advance(self, count: int) -> None:
         self._position += count
+        self._reserved = count < min(self._offered, BLOCK)
         if self._position > self._asked:
             self._skip()
         gone = False

@@ -226,6 +226,24 @@ def test_each_block_that_is_lent_is_used_once(root, step):
         assert bench.service.arena.hits - before == BLOCKS
 
 
+def test_who_takes_little_is_offered_one_block_and_all_again_who_takes_that(root):
+    def offered() -> int:
+        view = stream.view()
+        assert view is not None
+        return len(view)
+
+    with lending(root) as bench, bench.opened("1") as opened:
+        warm(bench, opened.file)
+        with bench.stream(opened.file, 0, SIZE) as stream:
+            assert offered() == LONGEST_LOAN * BLOCK
+            stream.advance(70_000)
+            assert offered() == BLOCK - 70_000
+            stream.advance(BLOCK - 70_000)
+            assert offered() == LONGEST_LOAN * BLOCK - 1000
+            stream.advance(BLOCK)
+            assert offered() == SIZE - 2 * BLOCK
+
+
 def test_what_is_short_or_was_only_just_read_is_copied(root):
     with lending(root) as bench, bench.opened("1") as opened:
         with bench.stream(opened.file, 0, SIZE) as first:
