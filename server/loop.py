@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-TURN_BYTES: Final = 2 * 1024 * 1024  # bytes of blocks in a turn
+TURN_BYTES: Final = 4 * 1024 * 1024  # bytes of blocks in a turn
 TURN_SECONDS: Final = 0.001  # and how long it may take to send them
 EVENTS_AT_ONCE: Final = 32  # each may be a head to be judged, which takes a tenth of a millisecond
 SWEEP_SECONDS: Final = 1.0
