@@ -6,15 +6,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-MOST_GLIMPSES = 16_384  # those of the last, and as many again of those before
-
 Said = TypeVar("Said", bound=Hashable)
 Meaning = TypeVar("Meaning")
 
 
 class Table(Generic[Said, Meaning]):
     """A number of things and a sum of bytes; the oldest go first. What is seen for the first time
-    is only glimpsed, so that what comes once pushes nothing out."""
+    is only glimpsed, so that what comes once pushes nothing out; and so is what comes again only
+    after more others than can be kept, up to twice as many."""
 
     def __init__(self, most: int, most_bytes: int, size_of: Callable[[Said, Meaning], int]) -> None:
         self.known: OrderedDict[Said, Meaning] = OrderedDict()
@@ -41,7 +40,7 @@ class Table(Generic[Said, Meaning]):
         if glimpse in self._glimpsed or glimpse in self._glimpsed_before:
             return True
         self._glimpsed.add(glimpse)
-        if len(self._glimpsed) >= MOST_GLIMPSES:
+        if len(self._glimpsed) >= self._most:
             self._glimpsed_before, self._glimpsed = self._glimpsed, set()
         return False
 

@@ -1,6 +1,5 @@
 """What clients have said is remembered from the second time on, and within bounds."""
 
-from server.wire import table
 from server.wire.table import Table
 
 
@@ -16,15 +15,22 @@ def test_what_was_seen_once_is_not_remembered():
     assert seen.known == {b"a": 1}
 
 
-def test_the_oldest_go_first_and_what_comes_once_pushes_nothing_out(monkeypatch):
-    monkeypatch.setattr(table, "MOST_GLIMPSES", 5)
-    seen = lengths()
+def test_the_oldest_go_first_and_what_comes_once_pushes_nothing_out():
+    seen = lengths(most=10)
     for number in range(100):
         seen.learn(b"%d" % number, number)
         seen.learn(b"%d" % number, number)
         seen.learn(b"once %d" % number, number)
     assert list(seen.known.values()) == list(range(90, 100))
-    assert len(seen._glimpsed) + len(seen._glimpsed_before) <= 10
+    assert len(seen._glimpsed) + len(seen._glimpsed_before) <= 20
+
+
+def test_what_comes_again_too_late_to_be_kept_is_not_remembered():
+    seen = lengths(most=10)
+    for _ in range(5):
+        for number in range(21):
+            seen.learn(b"%d" % number, number)
+    assert seen.known == {}
 
 
 def test_there_is_an_end_of_bytes_too():
