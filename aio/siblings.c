@@ -11,10 +11,10 @@
  * with one time for all), a sibling that comes is seen within a minute: so
  * long a directory is believed. Until then its file is sent as it is.
  *
- * To read n names takes what n / 16 files with three endings take, or less.
- * So a directory is read when that many have been asked for in it, and at the
- * worst costs once more what has been spent already; and by a thread that has
- * handed over its job.
+ * To read n names takes what n / 16 files with three endings take, or less, and
+ * two more for that it is opened and closed. So a directory is read when that
+ * many have been asked for in it, and at the worst costs once more what has been
+ * spent already; and by a thread that has handed over its job.
  */
 #define _GNU_SOURCE
 #include "siblings.h"
@@ -33,7 +33,7 @@
 
 #define DIRECTORY_BITS 12            /* of so many, 2 to that, something is known at once */
 #define SPREADING 0x9e3779b97f4a7c15ULL  /* Fibonacci hashing (Knuth, volume 3, section 6.4) */
-#define LEAST_ASKED 16               /* before it is worth reading a directory, however small */
+#define LEAST_ASKED 4                /* before it is worth reading a directory, however small */
 #define NAMES_PER_FILE 16
 #define BYTES_PER_NAME 64            /* of a directory's size, where that says something */
 #define MOST_NAMES 1000000
