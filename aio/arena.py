@@ -63,9 +63,10 @@ class Memory:
 
     def forget(self, key: Hashable) -> bool:
         """Whether it was there."""
-        there = key in self._keys
-        self._keys.pop(key, None)
-        return there
+        if key not in self._keys:
+            return False
+        del self._keys[key]
+        return True
 
 
 class Arena:

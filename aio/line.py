@@ -29,7 +29,8 @@ class Line(Generic[Waiter]):
 
     def leave(self, waiter: Waiter) -> None:
         for row in self._rows:
-            row.pop(waiter, None)
+            if waiter in row:
+                del row[waiter]
 
     def first(self) -> Waiter | None:
         """Whose turn it is. Stays the same until served() or leave()."""

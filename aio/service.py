@@ -127,7 +127,8 @@ class Service:
 
     def moving(self, stream: BlockStream) -> None:
         """Its reader has taken something, or has gone."""
-        self._stalled.pop(stream, None)
+        if self._stalled:
+            self._stalled.pop(stream, None)
 
     def overdue(self, stream: BlockStream) -> bool:
         """Whether its reader has taken nothing for so long that others go first."""
