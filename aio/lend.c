@@ -20,7 +20,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIPE_BYTES (1024 * 1024)  /* as many as a loan has, and any user may ask for */
+#ifndef PIPE_BYTES
+#define PIPE_BYTES (1024 * 1024)  /* as many as a loan has, and any user may ask for, but not again and again */
+#endif
 
 /* The pipe is empty whenever nobody is in here. Without room nothing is lent. */
 struct lender {
@@ -37,7 +39,8 @@ static bool open_pipe(struct lender *lender)
     lender->out = ends[0];
     lender->in = ends[1];
     /* What a user may have in pipes is limited, and beyond that they are small: a page or two. */
-    (void)fcntl(lender->in, F_SETPIPE_SZ, PIPE_BYTES);
+    for (int size = PIPE_BYTES; size >= SHORTEST_LOAN && fcntl(lender->in, F_SETPIPE_SZ, size) < 0;)
+        size /= 2;
     int room = fcntl(lender->in, F_GETPIPE_SZ);
     lender->room = room >= SHORTEST_LOAN ? (size_t)room : 0;
     errno = EPERM;
@@ -169,11 +172,13 @@ int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t 
     struct memory *memory = lender->memory;
     const uint32_t slots[] = {slot0, slot1, slot2, slot3};
     struct iovec parts[1 + SLOTS_PER_LOAN] = {{(void *)head, head_size}};
+    int64_t ends[SLOTS_PER_LOAN];
     uint32_t count = 0;
     for (size_t left = size; left > 0 && count < SLOTS_PER_LOAN; lead = 0, count++) {
         size_t here = memory->slot_size - lead < left ? memory->slot_size - lead : left;
         parts[1 + count] = (struct iovec){memory_slot(memory, slots[count]) + lead, here};
         left -= here;
+        ends[count] = (int64_t)(size - left);
     }
     if (size < SHORTEST_LOAN || lender->room == 0)
         return copy(sock, parts, 1 + count);
@@ -184,8 +189,9 @@ int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t 
         if (sent < (int64_t)head_size)
             return sent < 0 ? -errno : sent;
     }
-    for (uint32_t n = 0; n < count; n++)
-        atomic_store(&memory->lent[slots[n]], true);
     int64_t taken = lend(lender, sock, parts + 1, count);
+    int64_t reached = 0;  /* by what the socket has taken: the other slots may be overwritten */
+    for (uint32_t n = 0; n < count && reached < taken; reached = ends[n++])
+        atomic_store(&memory->lent[slots[n]], true);
     return taken >= 0 ? sent + taken : sent > 0 ? sent : taken;
 }

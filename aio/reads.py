@@ -38,7 +38,7 @@ POSIX: Final = int(lib.READ_POSIX)
 class Fetch:
     """One read into one or more slots, and who waits for it."""
 
-    __slots__ = ("_reads", "audience", "began", "file", "keep", "size", "slots", "start", "way")
+    __slots__ = ("_reads", "audience", "began", "file", "keep", "others", "size", "slots", "start", "way")
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Fetch:
         self.way = way
         self.keep = keep
         self.began = time.monotonic()  # seconds
+        self.others = reads.in_flight  # when it began
         self.audience = [audience]
 
     def finished(self, result: int) -> None:
@@ -241,4 +242,4 @@ class Reads:
         took = now - fetch.began
         by_disk = fetch.way == NATIVE or (fetch.way != CACHED and took >= FROM_MEMORY_SECONDS)
         if by_disk and result >= 0:
-            self.depth.finished(took, now)
+            self.depth.finished(took, now, fetch.others)

@@ -33,7 +33,9 @@
 
 #define DIRECTORY_BITS 12            /* of so many, 2 to that, something is known at once */
 #define SPREADING 0x9e3779b97f4a7c15ULL  /* Fibonacci hashing (Knuth, volume 3, section 6.4) */
-#define LEAST_ASKED 4                /* before it is worth reading a directory, however small */
+#define LEAST_ASKED 16               /* before it is worth reading a directory whose size tells nothing */
+#define FEW_NAMES 64                 /* one that may be small, or on a filesystem that says so of all */
+#define OPENING_FILES 2
 #define NAMES_PER_FILE 16
 #define BYTES_PER_NAME 64            /* of a directory's size, where that says something */
 #define MOST_NAMES 1000000
@@ -77,8 +79,8 @@ static bool is_worth_reading(const struct directory *directory, uint64_t size)
     uint64_t names = size / BYTES_PER_NAME;
     if (names < directory->names)
         names = directory->names;
-    return directory->asked >= LEAST_ASKED && directory->asked >= names / NAMES_PER_FILE
-        && names <= MOST_NAMES;
+    uint64_t worth = names < FEW_NAMES ? LEAST_ASKED : OPENING_FILES + names / NAMES_PER_FILE;
+    return directory->asked >= worth && names <= MOST_NAMES;
 }
 
 /* A bit for each of the job's endings that may occur in the directory. `to_be_read` is set if the

@@ -86,8 +86,8 @@ class BlockStream:
         self._starved = False
         self._easy = 0  # blocks since the reader had to wait that were followed by all that was asked for
         self._lost = False  # what was held has been given to others
-        self._offered = 0  # bytes, in the last loan
-        self._reserved = False  # the reader took little of it
+        self._offered = 0  # bytes, in the last view
+        self._reserved = False  # the reader took little of one, and no whole block since
         self.brief = length <= BLOCK  # it is not for long that it stands in anybody's way
         self.wake = wake
         self.closed = False
@@ -122,8 +122,11 @@ class BlockStream:
         # What has just been read may never be asked for again: to lend it would be to have the
         # slot get other pages for nothing.
         loan = self._loan(slot, lead, size) if held.warm and self._reads.lends else None
+        if loan is not None:
+            return loan
+        self._offered = size
         at = slot * BLOCK + lead
-        return self._reads.memory[at : at + size] if loan is None else loan
+        return self._reads.memory[at : at + size]
 
     def _loan(self, slot: int, lead: int, size: int) -> Loan | None:
         """With the blocks that follow, as far as they are there as well: if the reader takes them, four cost
@@ -145,7 +148,7 @@ class BlockStream:
 
     def advance(self, count: int) -> None:
         self._position += count
-        self._reserved = count < min(self._offered, BLOCK)
+        self._reserved = count < BLOCK and (self._reserved or count < self._offered)
         if self._position > self._asked:
             self._skip()
         gone = False

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+FEWEST_GLIMPSES = 4096  # however few are kept: most of what comes may come only once
+
 Said = TypeVar("Said", bound=Hashable)
 Meaning = TypeVar("Meaning")
 
@@ -13,11 +15,12 @@ Meaning = TypeVar("Meaning")
 class Table(Generic[Said, Meaning]):
     """A number of things and a sum of bytes; the oldest go first. What is seen for the first time
     is only glimpsed, so that what comes once pushes nothing out; and so is what comes again only
-    after more others than can be kept, up to twice as many."""
+    after about as many others as can be kept."""
 
     def __init__(self, most: int, most_bytes: int, size_of: Callable[[Said, Meaning], int]) -> None:
         self.known: OrderedDict[Said, Meaning] = OrderedDict()
         self._most = most
+        self._most_glimpses = max(most, FEWEST_GLIMPSES)  # of the last, and as many of those before
         self._most_bytes = most_bytes
         self._size_of = size_of  # of a thing and its meaning
         self._bytes = 0
@@ -40,7 +43,7 @@ class Table(Generic[Said, Meaning]):
         if glimpse in self._glimpsed or glimpse in self._glimpsed_before:
             return True
         self._glimpsed.add(glimpse)
-        if len(self._glimpsed) >= self._most:
+        if len(self._glimpsed) >= self._most_glimpses:
             self._glimpsed_before, self._glimpsed = self._glimpsed, set()
         return False
 

@@ -4,6 +4,7 @@
  * of its work. Usage: harness FOLDER ROUNDS STEPS */
 #define _GNU_SOURCE
 #include "kernel.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -193,7 +194,7 @@ static void ask_read(int tag, bool bad)
 /* Whatever has been read into the slots meanwhile. */
 static void take_loans(void)
 {
-    static char got[SLOT];
+    static char got[SLOTS_PER_LOAN * SLOT];
     for (int n = 0; n < lent; n++) {
         CHECK(recv(receiver, got, (size_t)loans[n].size, MSG_WAITALL) == loans[n].size);
         check_bytes(got, loans[n].offset, loans[n].size);
@@ -201,17 +202,24 @@ static void take_loans(void)
     lent = 0;
 }
 
-static void lend(uint32_t slot, int64_t offset, uint32_t size)
+/* `there` bytes that have been read into the slots, or what is behind some of them. */
+static void lend(const struct request *request, int64_t there)
 {
-    uint32_t lead = any(size);
+    uint32_t lead = any(SLOT < (uint32_t)there ? SLOT : (uint32_t)there), slot[SLOTS_PER_LOAN] = {0};
     if (lender == NULL || lent == LOANS)
         return;
-    int64_t taken = lender_send(lender, sender, "", 0, lead, size - lead, slot, 0, 0, 0);
+    memcpy(slot, request->slot, request->used * sizeof *slot);
+    int64_t taken = lender_send(lender, sender, "", 0, lead, (uint32_t)there - lead,
+                                slot[0], slot[1], slot[2], slot[3]);
     CHECK(taken > 0 || taken == -EAGAIN);
+    /* They have just been read into. What nobody has may be overwritten. */
+    bool copied = (uint32_t)there - lead < SHORTEST_LOAN;
+    for (int64_t n = 0; n < request->used && n * (int64_t)SLOT < there; n++)
+        CHECK(memory_is_lent(memory, slot[n]) == (!copied && taken > 0 && lead + taken > n * (int64_t)SLOT));
     if (taken > 0) {
-        loans[lent].offset = offset + lead;
+        loans[lent].offset = request->offset + lead;
         loans[lent++].size = taken;
-        bytes_lent += (unsigned long)taken;
+        bytes_lent += taken >= SHORTEST_LOAN ? (unsigned long)taken : 0;
     }
 }
 
@@ -231,8 +239,9 @@ static void told_read(struct request *request, int64_t result)
         if (left <= 0)
             continue;
         check_bytes(memory_base(memory) + request->slot[n] * SLOT, request->offset + at, left);
-        lend(request->slot[n], request->offset + at, (uint32_t)left);
     }
+    if (request->kind == READ && !request->orphan)
+        lend(request, there);
 }
 
 static void told_path(struct request *request, int64_t result, struct job *job)

@@ -95,6 +95,20 @@ def test_siblings_are_files_that_are_not_older(tmp_path, backend):
         opened.file.release()
 
 
+def test_a_directory_is_read_when_as_many_were_asked_for_as_it_costs(tmp_path):
+    for number in range(100):
+        write(tmp_path / f"{number}")
+    names = tmp_path.stat().st_size // 64
+    enough = 16 if names < 64 else 2 + names // 16
+    with Bench(tmp_path, BACKENDS["aio"]) as bench:
+        assert spared_by(bench, lambda: [ask(bench, b"%d" % number) for number in range(enough)]) == 0
+        for _ in range(4):  # a thread reads it when it has given its answer
+            if spared_by(bench, lambda: ask(bench, b"0")):
+                return
+            time.sleep(0.1)
+        pytest.fail("the directory is not read")
+
+
 @pytest.mark.parametrize("folder", ["", "inner", "inner/most", "linked", "linked/most", "absolute"])
 def test_where_no_name_ends_so_nothing_is_looked_for_until_one_comes(tmp_path, folder):
     (tmp_path / "inner/most").mkdir(parents=True)

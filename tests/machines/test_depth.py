@@ -16,15 +16,15 @@ def run(depth: Depth, *, each: float, parallel: int, reads: int, start: float = 
     wants another one; when it is over."""
     now = start
     free = deque([start] * parallel)  # when each of its hands is free again
-    flying: deque[tuple[float, float]] = deque()  # began, ends
+    flying: deque[tuple[float, float, int]] = deque()  # began, ends, with so many others
     for _ in range(reads):
         while len(flying) >= depth.limit:
             depth.reached()
-            began, now = flying.popleft()
-            depth.finished(now - began, now)
+            began, now, others = flying.popleft()
+            depth.finished(now - began, now, others)
         end = max(now, free.popleft()) + each
         free.append(end)
-        flying.append((now, end))
+        flying.append((now, end, len(flying)))
     return now
 
 
@@ -32,6 +32,12 @@ def test_a_disk_that_does_one_after_the_other_is_given_few():
     depth = Depth(MOST)
     run(depth, each=0.017, parallel=1, reads=1000)
     assert LEAST <= depth.limit <= 6
+
+
+def test_a_queue_that_is_always_full_is_not_measured_by_itself():
+    depth = Depth(MOST)
+    run(depth, each=0.003, parallel=4, reads=100_000)
+    assert depth.limit <= EASY
 
 
 def test_a_quick_disk_that_does_many_at_once_is_given_all_it_may_have():
@@ -42,7 +48,7 @@ def test_a_quick_disk_that_does_many_at_once_is_given_all_it_may_have():
 
 def test_a_quick_disk_that_does_few_at_once_is_not_given_more_to_wait_for():
     depth = Depth(MOST)
-    run(depth, each=0.001, parallel=4, reads=20_000)
+    run(depth, each=0.001, parallel=4, reads=300_000)
     assert depth.limit == EASY
 
 
@@ -73,19 +79,19 @@ def test_what_the_limit_keeps_nobody_from_does_not_raise_it():
     depth = Depth(MOST)
     depth.limit = 8
     for n in range(1000):
-        depth.finished(CALM_SECONDS / 10, n * WINDOW_SECONDS / 5)
+        depth.finished(CALM_SECONDS / 10, n * WINDOW_SECONDS / 5, n % 8)
     assert depth.limit == 8
 
 
 @given(
     st.integers(1, 100),
-    st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1), st.booleans()), max_size=200),
+    st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1), st.booleans(), st.integers(0, 100)), max_size=200),
 )
 def test_the_limit_stays_between_its_bounds(most, reads):
     depth, now = Depth(most), 0.0
-    for seconds, later, reached in reads:
+    for seconds, later, reached, others in reads:
         now += later
         if reached:
             depth.reached()
-        depth.finished(seconds, now)
+        depth.finished(seconds, now, others)
         assert min(LEAST, most) <= depth.limit <= most

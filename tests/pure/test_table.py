@@ -1,6 +1,14 @@
 """What clients have said is remembered from the second time on, and within bounds."""
 
+import pytest
+
+from server.wire import table
 from server.wire.table import Table
+
+
+@pytest.fixture
+def few_glimpses(monkeypatch):
+    monkeypatch.setattr(table, "FEWEST_GLIMPSES", 1)
 
 
 def lengths(most: int = 10, most_bytes: int = 1000) -> Table[bytes, int]:
@@ -15,7 +23,7 @@ def test_what_was_seen_once_is_not_remembered():
     assert seen.known == {b"a": 1}
 
 
-def test_the_oldest_go_first_and_what_comes_once_pushes_nothing_out():
+def test_the_oldest_go_first_and_what_comes_once_pushes_nothing_out(few_glimpses):
     seen = lengths(most=10)
     for number in range(100):
         seen.learn(b"%d" % number, number)
@@ -25,12 +33,21 @@ def test_the_oldest_go_first_and_what_comes_once_pushes_nothing_out():
     assert len(seen._glimpsed) + len(seen._glimpsed_before) <= 20
 
 
-def test_what_comes_again_too_late_to_be_kept_is_not_remembered():
+def test_what_comes_again_too_late_to_be_kept_is_not_remembered(few_glimpses):
     seen = lengths(most=10)
     for _ in range(5):
         for number in range(21):
             seen.learn(b"%d" % number, number)
     assert seen.known == {}
+
+
+def test_what_comes_once_does_not_hide_what_comes_again():
+    seen = lengths(most=10)
+    for number in range(3):
+        seen.learn(b"again", number)
+        for other in range(2000):
+            seen.learn(b"once %d %d" % (number, other), other)
+    assert seen.known == {b"again": 1}
 
 
 def test_there_is_an_end_of_bytes_too():
