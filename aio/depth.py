@@ -14,7 +14,7 @@ be measured by itself.
 Short of CALM_SECONDS, then, nobody minds; but an open that has to read an inode stands behind the
 same queue, and with it all others that want the same block of inodes. While they wait, what is open
 already must keep the disk and the processor busy: so much of it has to be here, and not there. More
-than EASY is only for a disk that does that many at once in about the time of one.
+than EASY is only for a disk that does that many at once in not much more than the time of one.
 """
 
 from __future__ import annotations
