@@ -28,7 +28,7 @@
 struct lender {
     struct memory *memory;
     int in, out, nowhere;
-    size_t room;  /* bytes */
+    bool has_room;
 };
 
 static bool open_pipe(struct lender *lender)
@@ -41,10 +41,9 @@ static bool open_pipe(struct lender *lender)
     /* What a user may have in pipes is limited, and beyond that they are small: a page or two. */
     for (int size = PIPE_BYTES; size >= SHORTEST_LOAN && fcntl(lender->in, F_SETPIPE_SZ, size) < 0;)
         size /= 2;
-    int room = fcntl(lender->in, F_GETPIPE_SZ);
-    lender->room = room >= SHORTEST_LOAN ? (size_t)room : 0;
+    lender->has_room = fcntl(lender->in, F_GETPIPE_SZ) >= SHORTEST_LOAN;
     errno = EPERM;
-    return lender->room > 0;
+    return lender->has_room;
 }
 
 static void close_pipe(struct lender *lender)
@@ -52,7 +51,7 @@ static void close_pipe(struct lender *lender)
     close(lender->in);
     close(lender->out);
     lender->in = lender->out = -1;
-    lender->room = 0;
+    lender->has_room = false;
 }
 
 static ssize_t put(struct lender *lender, const struct iovec *parts, size_t count)
@@ -180,7 +179,7 @@ int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t 
         left -= here;
         ends[count] = (int64_t)(size - left);
     }
-    if (size < SHORTEST_LOAN || lender->room == 0)
+    if (size < SHORTEST_LOAN || !lender->has_room)
         return copy(sock, parts, 1 + count);
 
     int64_t sent = 0;

@@ -35,7 +35,7 @@
 #define SPREADING 0x9e3779b97f4a7c15ULL  /* Fibonacci hashing (Knuth, volume 3, section 6.4) */
 #define LEAST_ASKED 16               /* before it is worth reading a directory whose size tells nothing */
 #define FEW_NAMES 64                 /* one that may be small, or on a filesystem that says so of all */
-#define OPENING_FILES 2
+#define OPENING_FILES 2              /* which opening and closing it takes */
 #define NAMES_PER_FILE 16
 #define BYTES_PER_NAME 64            /* of a directory's size, where that says something */
 #define MOST_NAMES 1000000

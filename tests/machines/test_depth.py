@@ -37,7 +37,7 @@ def test_a_disk_that_does_one_after_the_other_is_given_few():
 def test_a_queue_that_is_always_full_is_not_measured_by_itself():
     depth = Depth(MOST)
     run(depth, each=0.003, parallel=4, reads=100_000)
-    assert depth.limit <= EASY
+    assert LEAST <= depth.limit <= EASY
 
 
 def test_a_quick_disk_that_does_many_at_once_is_given_all_it_may_have():
@@ -71,8 +71,8 @@ def test_a_disk_that_was_slow_for_a_while_is_given_more_again():
     depth = Depth(MOST)
     end = run(depth, each=0.02, parallel=1, reads=1000)
     assert depth.limit <= 6
-    run(depth, each=0.003, parallel=16, reads=20_000, start=end)
-    assert depth.limit >= EASY
+    run(depth, each=0.003, parallel=32, reads=20_000, start=end)
+    assert depth.limit == MOST
 
 
 def test_what_the_limit_keeps_nobody_from_does_not_raise_it():
