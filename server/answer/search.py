@@ -84,7 +84,20 @@ def hidden(path: bytes, dotfiles: bool) -> bool:
 
 def search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Rules) -> Steps:
     """What to answer to a GET or HEAD of this target, whose path is `path`."""
-    yield (yield from _search(path, target, wishes, habits, rules))
+    if hidden(path, habits.dotfiles):
+        yield (yield from _failure(NOT_FOUND, path, wishes, rules))
+    elif detour := rules.detour(b"/" + path, force=True):
+        yield (yield from _detour(detour, path, target, wishes, habits, rules))
+    elif not path or path.endswith(b"/"):
+        listed = yield from _directory(path, target, wishes, habits)
+        yield (yield from _or_else(listed, path, target, wishes, habits, rules))
+    else:
+        found = yield path
+        if plain := _as_it_is(path, found, wishes):
+            yield plain  # what nearly everybody asks for: no other generator, each of which takes its time
+        else:
+            named = yield from _named(path, target, found, wishes, habits)
+            yield (yield from _or_else(named, path, target, wishes, habits, rules))
 
 
 def failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> Steps:
@@ -92,12 +105,10 @@ def failure(status: HTTPStatus, path: bytes, wishes: Wishes, rules: Rules) -> St
     yield (yield from _failure(status, path, wishes, rules))
 
 
-def _search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Rules) -> Search:
-    if hidden(path, habits.dotfiles):
-        return (yield from _failure(NOT_FOUND, path, wishes, rules))
-    if detour := rules.detour(b"/" + path, force=True):
-        return (yield from _detour(detour, path, target, wishes, habits, rules))
-    result = yield from _ordinary(path, target, wishes, habits)
+def _or_else(
+    result: Result, path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Rules
+) -> Search:
+    """The result, or what stands in for what is missing."""
     if not isinstance(result, Missing):
         return result
     if result.status is NOT_FOUND:
@@ -139,7 +150,11 @@ def _ordinary(path: bytes, target: bytes, wishes: Wishes, habits: Habits) -> Sea
     """The file, or the index of the directory, at this path."""
     if not path or path.endswith(b"/"):
         return (yield from _directory(path, target, wishes, habits))
-    found = yield path
+    return (yield from _named(path, target, (yield path), wishes, habits))
+
+
+def _named(path: bytes, target: bytes, found: Found, wishes: Wishes, habits: Habits) -> Search:
+    """What a path leads to that is not a directory's, and at which this was found."""
     if isinstance(found, Representation):
         return (yield from _selected(path, found, wishes))
     if isinstance(found, Missing) and found.status is not NOT_FOUND:
@@ -173,8 +188,10 @@ def _selected(path: bytes, found: Found, wishes: Wishes) -> Search:
     """Which of its representations is sent (RFC 9110 section 12.5.3)."""
     if not isinstance(found, Representation):
         return found if isinstance(found, Missing) else Missing(NOT_FOUND)
+    if plain := _as_it_is(path, found, wishes):
+        return plain
     if not found.codings:
-        return Selection(path, found) if IDENTITY in wishes.codings else Missing(NOT_ACCEPTABLE)
+        return Missing(NOT_ACCEPTABLE)
     vary = (b"Accept-Encoding",)
     for name in wishes.codings:
         ending = _ENDINGS.get(name)
@@ -186,6 +203,13 @@ def _selected(path: bytes, found: Found, wishes: Wishes) -> Search:
         if isinstance(variant, Representation):
             return Selection(path, found, OK, name, variant, path + ending, vary)
     return Missing(NOT_ACCEPTABLE)
+
+
+def _as_it_is(path: bytes, found: Found, wishes: Wishes) -> Selection | None:
+    """The one representation that there is, if it is acceptable."""
+    if isinstance(found, Representation) and not found.codings and IDENTITY in wishes.codings:
+        return Selection(path, found)
+    return None
 
 
 def _detour(
