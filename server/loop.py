@@ -1,8 +1,8 @@
 """Who is ready: a level-triggered epoll loop with a budget for each turn.
 
-A turn waits for events, hands each to its owner, lets those who have blocks to send go one
-after the other until the turn's budget is used up, passes what was asked for on to the disk
-service, and closes what was forgotten.
+A turn waits for events, hands each to its owner, passes what was asked for on to the disk service,
+lets those who have blocks to send go one after the other until the turn's budget is used up, passes
+on what they have asked for, and closes what was forgotten.
 
 - A socket is forgotten at once but closed at the end of the turn, so that an event that was
   already fetched can never hit a new connection with the same number.
@@ -108,8 +108,8 @@ class Loop:
         self._sweeps.append(sweep)
 
     def before_waiting(self, flush: Callable[[], float]) -> None:
-        """Called at the end of each turn; returns in how many seconds the next is to come, at the
-        latest."""
+        """Called at the end of each turn, and before blocks are sent: meanwhile the disk does what was
+        asked of it. Returns in how many seconds the next turn is to come, at the latest."""
         self._flushes.append(flush)
 
     # --- running ---
@@ -136,19 +136,23 @@ class Loop:
         if self._late:
             self._call_late()
         if self._ready:
+            self._flush()
             self._send_blocks()
         if self.now >= self._next_sweep:
             self._next_sweep = self.now + SWEEP_SECONDS
             for sweep in self._sweeps:
                 sweep()
-        self._flush_in = math.inf
-        for flush in self._flushes:
-            self._flush_in = min(self._flush_in, flush())
+        self._flush()
         if self._doomed:
             for sock in self._doomed:
                 sock.close()
             self._doomed.clear()
         self.turns.note(time.thread_time_ns() - cpu, time.monotonic_ns() - wall)
+
+    def _flush(self) -> None:
+        self._flush_in = math.inf
+        for flush in self._flushes:
+            self._flush_in = min(self._flush_in, flush())
 
     def _may_sleep(self) -> float:
         if self._ready or not self._flush_in:
