@@ -30,8 +30,6 @@ def dress(
     kept: frozenset[bytes] = NONE,
 ) -> Headers:
     """`name` is that of the file, if it is one; `kept` are fields that no rule is for here."""
-    if status != 304 and not treatment.dresses:
-        return headers
     if status >= 400:
         kept |= OF_CONTENT
     dressed = _Fields(headers)

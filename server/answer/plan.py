@@ -10,11 +10,12 @@ from server.answer.conditions import FAILED, NOT_MODIFIED, Validators, judge, ra
 from server.answer.dates import http_date
 from server.answer.dress import NONE, OF_CONTENT, dress
 from server.answer.found import Missing, Redirect, Representation, Result, Selection
-from server.answer.headers import Headers
+from server.answer.headers import Form, Headers
 from server.answer.phrases import phrase
 from server.answer.ranges import MOST_PARTS, FileRange, Unsatisfiable, coalesce, parse_ranges
 from server.answer.rules import Treatment
 from server.answer.statuses import NOT_ACCEPTABLE, OK, PARTIAL_CONTENT
+from server.answer.statuses import NOT_MODIFIED as STATUS_NOT_MODIFIED
 
 KNOWN_METHODS: Final = frozenset(b"GET HEAD OPTIONS POST PUT DELETE PATCH TRACE CONNECT".split())
 ALLOW: Final = b"GET, HEAD, OPTIONS"
@@ -23,18 +24,38 @@ REDIRECT_CACHING: Final = (b"Cache-Control", b"no-cache")  # or a mistake in one
 CACHING: Final = frozenset((b"cache-control", b"expires"))
 TYPE: Final = frozenset((b"content-type",))
 NOSNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
+MOST_FORMS: Final = 512  # a site has a few types, and a few ways of caching
+
+_forms: Final[dict[tuple[HTTPStatus, bytes, bytes, bytes, tuple[bytes, ...], bool, bool], Form]] = {}
 
 
 class Answer:
     """Status, headers (without Date and Connection) and body. The body of an answer to HEAD is
     empty, whatever its Content-Length says."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("_headers", "body", "form", "own", "status")
 
-    def __init__(self, status: HTTPStatus, headers: Headers, body: tuple[bytes | FileRange, ...]) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        headers: Headers | None,
+        body: tuple[bytes | FileRange, ...],
+        form: Form | None = None,
+        own: Sequence[bytes] = (),
+    ) -> None:
+        """Headers, or a form and the answer's own values."""
         self.status = status
-        self.headers = headers
         self.body = body
+        self.form = form
+        self.own = own
+        self._headers = headers
+
+    @property
+    def headers(self) -> Headers:
+        if self._headers is None:
+            assert self.form is not None
+            self._headers = self.form.filled(self.own)
+        return self._headers
 
     def saying(self, field: tuple[bytes, bytes]) -> Answer:
         """The same with a field more."""
@@ -55,23 +76,23 @@ def answer(
 ) -> Answer:
     """What to send for GET or HEAD. The boundary between parts should be one that nobody can
     guess and put into a file."""
-    name = b""
-    kept = NONE
     match result:
-        case Missing(status):
-            # RFC 9110 section 12.5.5: what was refused for one coding may be had in another.
-            vary = ((b"Vary", b"Accept-Encoding"),) if status is NOT_ACCEPTABLE else ()
-            plain = page(status, method, vary)
-        case Redirect(location, status, by_rule):
-            plain = page(status, method, ((b"Location", location), REDIRECT_CACHING))
-            # How long it holds is up to whoever made it; its page is ours.
-            kept = OF_CONTENT - CACHING if by_rule else OF_CONTENT
         case Selection():
             plain = _of_selection(method, fields, result, treatment, now, boundary)
+            if _is_dressed(plain, treatment):
+                return plain
             name = result.path.rpartition(b"/")[2]
             # What stands in for something else is asked about each time.
             kept = (CACHING if result.fallback else NONE) | (TYPE if _is_in_parts(plain) else NONE)
-    return dressed(plain, treatment, fields, name, kept)
+            return dressed(plain, treatment, fields, name, kept)
+        case Missing(status):
+            # RFC 9110 section 12.5.5: what was refused for one coding may be had in another.
+            vary = ((b"Vary", b"Accept-Encoding"),) if status is NOT_ACCEPTABLE else ()
+            return dressed(page(status, method, vary), treatment, fields)
+        case Redirect(location, status, by_rule):
+            moved = page(status, method, ((b"Location", location), REDIRECT_CACHING))
+            # How long it holds is up to whoever made it; its page is ours.
+            return dressed(moved, treatment, fields, kept=OF_CONTENT - CACHING if by_rule else OF_CONTENT)
 
 
 def dressed(
@@ -82,8 +103,15 @@ def dressed(
     kept: frozenset[bytes] = NONE,
 ) -> Answer:
     """The answer with the headers that the site's rules want, but for those that are kept."""
+    if _is_dressed(plain, treatment):
+        return plain
     headers = dress(plain.headers, treatment, int(plain.status), fields.get(b"origin"), name, kept)
-    return plain if headers is plain.headers else Answer(plain.status, headers, plain.body)
+    return Answer(plain.status, headers, plain.body)
+
+
+def _is_dressed(plain: Answer, treatment: Treatment) -> bool:
+    """Whether nothing is to be said otherwise: of a 304 some of it never is."""
+    return not treatment.dresses and plain.status is not STATUS_NOT_MODIFIED
 
 
 def _is_in_parts(plain: Answer) -> bool:
@@ -100,14 +128,13 @@ def _of_selection(
 ) -> Answer:
     sent = selected.sent[1]
     validators = _of_variant(sent.validators, selected.coding)
-    about = _about(selected)
     if selected.status is not OK:  # a page that says so: no version of what was asked for
-        return _whole(method, sent, selected, about, Validators(None, None))
+        return _whole(method, sent, selected, Validators(None, None))
     verdict = judge(fields, validators, now)
     if verdict is FAILED:
         return page(HTTPStatus.PRECONDITION_FAILED, method)
     if verdict is NOT_MODIFIED:
-        return Answer(HTTPStatus.NOT_MODIFIED, (*_validators(validators), *about), ())
+        return Answer(STATUS_NOT_MODIFIED, (*_validators(validators), *_about(selected)), ())
     wanted = fields.get(b"range")
     # RFC 9110 section 14.2: Range is defined for GET only.
     if wanted is not None and method == b"GET" and range_applies(fields, validators, now):
@@ -120,12 +147,12 @@ def _of_selection(
                 ((b"Content-Range", b"bytes */%d" % sent.size),),
             )
         if ranges is not None:
-            common = (*_content(selected)[1:], *_validators(validators), *about, *_offers())
+            common = (*_content(selected)[1:], *_validators(validators), *_about(selected), *_offers())
             kind = _type_of(selected, treatment)
             some = _some_of(sent.size, kind, ranges, common, boundary)
             if some is not None:
                 return some
-    return _whole(method, sent, selected, about, validators)
+    return _whole(method, sent, selected, validators)
 
 
 def is_unmodified(fields: Mapping[bytes, bytes], selected: Selection, now: int) -> bool:
@@ -136,9 +163,12 @@ def is_unmodified(fields: Mapping[bytes, bytes], selected: Selection, now: int) 
 
 def _about(selected: Selection) -> Headers:
     """What is said of it that also a 304 must say (RFC 9110 section 15.4.5)."""
-    caching = FALLBACK_CACHING if selected.fallback else selected.found.cache_control
     vary = ((b"Vary", b", ".join(selected.vary)),) if selected.vary else ()
-    return ((b"Cache-Control", caching), *vary)
+    return ((b"Cache-Control", _caching(selected)), *vary)
+
+
+def _caching(selected: Selection) -> bytes:
+    return FALLBACK_CACHING if selected.fallback else selected.found.cache_control
 
 
 def _content(selected: Selection) -> Headers:
@@ -158,19 +188,36 @@ def _offers() -> Headers:
     return ((b"Accept-Ranges", b"bytes"), NOSNIFF)
 
 
-def _whole(
-    method: bytes, sent: Representation, selected: Selection, about: Headers, validators: Validators
-) -> Answer:
+def _whole(method: bytes, sent: Representation, selected: Selection, validators: Validators) -> Answer:
     """All of it."""
+    etag, modified = validators.etag, validators.modified
+    own = [b"%d" % sent.size]
+    if etag is not None:
+        own.append(etag)
+    if modified is not None:
+        own.append(http_date(modified))
+    alike = (
+        selected.status, selected.found.content_type, selected.coding, _caching(selected), selected.vary,
+        etag is None, modified is None,
+    )  # fmt: skip
+    form = _forms.get(alike)
+    if form is None:
+        if len(_forms) >= MOST_FORMS:
+            _forms.clear()
+        form = _forms[alike] = _form(sent, selected, validators)
+    body = (FileRange(0, sent.size),) if method == b"GET" and sent.size else ()
+    return Answer(selected.status, None, body, form, own)
+
+
+def _form(sent: Representation, selected: Selection, validators: Validators) -> Form:
     headers = (
         *_content(selected),
         (b"Content-Length", b"%d" % sent.size),
         *_validators(validators),
-        *about,
+        *_about(selected),
         *(_offers() if selected.status is OK else (NOSNIFF,)),
     )
-    body = (FileRange(0, sent.size),) if method == b"GET" and sent.size else ()
-    return Answer(selected.status, headers, body)
+    return Form(selected.status, headers)
 
 
 def _some_of(

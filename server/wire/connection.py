@@ -271,7 +271,7 @@ class Connection:
         self._put_page(refusal, page(refusal.status, refusal.method))
 
     def _put_page(self, asked: Asked, decided: Answer) -> None:
-        head = Head(decided.status, decided.headers, self._persistence(asked))
+        head = Head(decided, self._persistence(asked))
         self._put(asked, decided, head)
 
     def _put(self, asked: Asked, decided: Answer, head: Dated, entry: Entry | None = None) -> None:

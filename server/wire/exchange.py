@@ -113,7 +113,7 @@ class Exchange:
         """The answer to a preflight, which never has a password (Fetch standard, CORS protocol)."""
         cors = treatment.cors
         decided = options(preflight(cors, self.request.fields) if cors is not None else ())
-        return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
+        return Reply(decided, Head(decided, persistence), None, None)
 
     def _guard(self, treatment: Treatment) -> HTTPStatus | None:
         """Why this client may not have it; None if it may, or as long as that is being found out."""
@@ -164,7 +164,7 @@ class Exchange:
             decided = decided.saying(field)
         elif decided.status is SERVICE_UNAVAILABLE:
             decided = decided.saying(SOON)
-        head = Head(decided.status, decided.headers, persistence)
+        head = Head(decided, persistence)
         reply = Reply(decided, head, entry, treatment.bandwidth)
         if manner is None or entry is None or decided.status is UNAUTHORIZED:
             return reply
@@ -189,7 +189,7 @@ class Exchange:
         treatment = self._site.treatment(b"/" + self._path, b"/" + self._path)
         decided = answer(self.request.method, self.request.counting, nothing, treatment, self._server.second)
         decided = decided.saying(SOON)
-        return Reply(decided, Head(decided.status, decided.headers, persistence), None, None)
+        return Reply(decided, Head(decided, persistence), None, None)
 
 
 def without_file(request: Request) -> Answer | Refusal:

@@ -14,8 +14,9 @@ from typing import Final
 
 import h11
 
-from server.answer.headers import Headers
+from server.answer.headers import Form, Headers
 from server.answer.phrases import phrase
+from server.answer.plan import Answer
 
 MOST_SHAPES: Final = 512
 LONG_BYTES: Final = 2048  # of fields that are the same: a shape that is longer is written each time
@@ -36,27 +37,16 @@ class Head:
 
     __slots__ = ("_after", "_before", "_date", "_dated")
 
-    def __init__(self, status: HTTPStatus, headers: Headers, connection: bytes = b"") -> None:
-        names: list[bytes] = []
-        fixed: list[bytes | None] = []
-        varying: list[bytes] = []
-        size = 0
-        for name, value in headers:
-            names.append(name)
-            if name in VARYING and _is_written_as_it_is(name, value):
-                fixed.append(None)
-                varying.append(value)
-            else:
-                fixed.append(value)
-                size += len(value)
-        if connection:
-            names.append(b"Connection")
-            fixed.append(connection)
-        write = _parts if size <= LONG_BYTES else _write
-        parts = write(status, tuple(names), tuple(fixed))
+    def __init__(self, answer: Answer, connection: bytes = b"") -> None:
+        """`connection` is what the Connection field is to say, if there is to be one."""
+        form, own = answer.form, answer.own
+        if form is None:
+            parts, own = _apart(answer.status, answer.headers, connection)
+        else:
+            parts = _of_form(form, connection)
         self._before = parts[0]
         pieces = [parts[1]]
-        for n, value in enumerate(varying):
+        for n, value in enumerate(own):
             pieces.append(value)
             pieces.append(parts[n + 2])
         self._after = b"".join(pieces)
@@ -69,6 +59,24 @@ class Head:
         return self._dated
 
 
+def _apart(status: HTTPStatus, headers: Headers, connection: bytes) -> tuple[Sequence[bytes], list[bytes]]:
+    """The parts of the head, and the values between them."""
+    names: list[bytes] = []
+    fixed: list[bytes | None] = []
+    varying: list[bytes] = []
+    size = 0
+    for name, value in headers:
+        names.append(name)
+        if name in VARYING and _is_written_as_it_is(name, value):
+            fixed.append(None)
+            varying.append(value)
+        else:
+            fixed.append(value)
+            size += len(value)
+    write = _parts if size <= LONG_BYTES else _write
+    return write(status, tuple(names), tuple(fixed), connection), varying
+
+
 def _is_written_as_it_is(name: bytes, value: bytes) -> bool:
     """Whether h11 neither changes such a value nor refuses it."""
     if name == b"Content-Length":
@@ -76,10 +84,14 @@ def _is_written_as_it_is(name: bytes, value: bytes) -> bool:
     return value != b"" and value[0] != SPACE != value[-1] and not value.translate(None, PRINTABLE)
 
 
-def _write(status: HTTPStatus, names: tuple[bytes, ...], values: tuple[bytes | None, ...]) -> Sequence[bytes]:
+def _write(
+    status: HTTPStatus, names: tuple[bytes, ...], values: tuple[bytes | None, ...], connection: bytes
+) -> Sequence[bytes]:
     """The head in parts: between them are the values of Date and of what varies, for which there is
     None."""
-    fields = ((b"Date", None), *zip(names, values, strict=True))
+    fields = [(b"Date", None), *zip(names, values, strict=True)]
+    if connection:
+        fields.append((b"Connection", connection))
     head = h11.Connection(h11.SERVER).send(
         h11.Response(
             status_code=status.value,
@@ -98,4 +110,10 @@ def _write(status: HTTPStatus, names: tuple[bytes, ...], values: tuple[bytes | N
     return (*parts, head)
 
 
+def _write_form(form: Form, connection: bytes) -> Sequence[bytes]:
+    """Values that are a file's own are written as they are: digits, tags and dates of our making."""
+    return _write(form.status, form.names, form.values, connection)
+
+
 _parts = lru_cache(MOST_SHAPES)(_write)
+_of_form = lru_cache(MOST_SHAPES)(_write_form)
