@@ -14,17 +14,18 @@ decided by S3-FIFO (Yang et al., "FIFO queues are all you need for cache
 eviction", SOSP 2023): new blocks pass through a small queue, and only those
 asked for again while they are there get into the main one; a ghost queue
 remembers the keys of those that did not. One pass over a large set therefore
-evicts nothing that is in use.
+evicts nothing that is in use. The ghost queue is as long as there are slots, and counted in blocks that
+have left either queue: so one memory of these does for both this and what follows.
 
 Several questions for a block right after one another are one use of it, as with the correlated
 reference period of LRU-K (O'Neil et al., SIGMOD 1993) and 2Q: a pass in small ranges asks for each
 block more than once, and would otherwise look like a hot set.
 
-Beside that, the keys of many more blocks that have left are remembered, for what is asked for
-again may be worth a place in a second level of memory, which is somebody else's.
+Many more blocks that have left may be remembered, for what is asked for again may be worth a place
+in a second level of memory, which is somebody else's.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Hashable
 from typing import Final, NamedTuple
 
@@ -47,33 +48,41 @@ class Census(NamedTuple):
 
 
 class Memory:
-    """The last so many keys."""
+    """The last so many blocks that have left, in a ring: what is forgotten leaves its place empty until
+    its turn comes. In one for all, for to go back to a key that has lain there for long costs more than
+    all else that is done with it."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._keys: OrderedDict[Hashable, None] = OrderedDict()
+        self._left: dict[Hashable, int] = {}
+        self._ring: list[Hashable | None] = [None] * most
+        self.count = 0  # that have ever left
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._keys
+        return key in self._left
 
-    def add(self, key: Hashable) -> None:
-        self._keys[key] = None
-        if len(self._keys) > self._most:
-            self._keys.popitem(last=False)
+    def add(self, key: Hashable, *, proven: bool) -> None:
+        """One that is not there. `proven`: it leaves the main queue."""
+        self.count += 1
+        place = self.count % len(self._ring)
+        oldest = self._ring[place]
+        if oldest is not None:
+            del self._left[oldest]
+        self._ring[place] = key
+        self._left[key] = -self.count if proven else self.count
 
-    def forget(self, key: Hashable) -> bool:
-        """Whether it was there."""
-        if key not in self._keys:
-            return False
-        del self._keys[key]
-        return True
+    def forget(self, key: Hashable) -> int:
+        """As the how manieth it left: negative, if that was the main queue; 0, if it is not there."""
+        left = self._left.pop(key, 0)
+        if left != 0:
+            self._ring[abs(left) % len(self._ring)] = None
+        return left
 
 
 class Arena:
     """The states of `total` slots. Slots are plain numbers; the memory is somebody else's."""
 
     def __init__(self, total: int, remembered: int = 0) -> None:
-        """`remembered` is of how many blocks that have left the keys are remembered."""
+        """`remembered` is of how many blocks that have left the keys are remembered, for a second level."""
         self.total = total
         self._free = list(range(total - 1, -1, -1))
         self._pins = [0] * total
@@ -90,8 +99,8 @@ class Arena:
         self._queued = [False] * total
         self._small: deque[int] = deque()
         self._main: deque[int] = deque()
-        self._ghost = Memory(total)
-        self._gone = Memory(remembered)
+        self._gone = Memory(max(total, remembered))
+        self._has_second_level = remembered > 0
         self._reading = 0
         self._kept = 0
         self.hits = 0
@@ -102,8 +111,8 @@ class Arena:
         return self._slot.get(key)
 
     def remembers(self, key: Hashable) -> bool:
-        """Whether the block was here before, and has left."""
-        return key in self._gone
+        """Whether the block was here before, and has left, and there is a second level for it."""
+        return self._has_second_level and key in self._gone
 
     def length(self, slot: int) -> int:
         """How many bytes of the slot are good, or READING."""
@@ -145,8 +154,7 @@ class Arena:
             self._uses[slot] = 0
             self._questions += 1
             self._counted_at[slot] = self._questions
-            self._in_main[slot] = self._ghost.forget(key)
-            self._gone.forget(key)
+            self._in_main[slot] = self._gone.forget(key) > max(0, self._gone.count - self.total)
         return slot
 
     def pin(self, slot: int) -> None:
@@ -216,7 +224,7 @@ class Arena:
                     self._in_main[slot] = True
                     self._main.append(slot)
                     continue
-                self._ghost.add(self._key[slot])
+                self._gone.add(self._key[slot], proven=False)
             else:
                 slot = self._main.popleft()
                 if self._pinned(slot):
@@ -225,8 +233,8 @@ class Arena:
                     self._uses[slot] -= 1
                     self._main.append(slot)
                     continue
+                self._gone.add(self._key[slot], proven=True)
             self._queued[slot] = False
-            self._gone.add(self._key[slot])
             self._forget(slot)
             self._kept -= 1
             self._free.append(slot)

@@ -24,7 +24,7 @@ class Queues:
         self.total = total
         self.small: list[int] = []
         self.main: list[int] = []
-        self.ghost: list[int] = []
+        self.ghost: list[int | None] = []  # what left last; None: from the main queue, or it is back
         self.proven: set[int] = set()  # these stand in the main queue
         self.uses: Counter[int] = Counter()
         self.asked = 0
@@ -37,7 +37,7 @@ class Queues:
         self.counted[key] = self.asked
         self.proven.discard(key)
         if key in self.ghost:
-            self.ghost.remove(key)
+            self.ghost[self.ghost.index(key)] = None
             self.proven.add(key)
 
     def use(self, key: int) -> None:
@@ -68,6 +68,7 @@ class Queues:
                 if key in busy:
                     continue
                 if self.uses[key] == 0:
+                    self.ghost = [*self.ghost, None][-self.total :]
                     return key
                 self.uses[key] -= 1
             self.main.append(key)
