@@ -46,11 +46,11 @@ from aio.request import (
     OPENS,
     PAGES,
     Models,
+    Report,
     Request,
-    facts_of,
     new_job,
 )  # fmt: skip
-from aio.service import Service
+from aio.service import Awaited, Service
 from aio.stream import BlockStream, Stream
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ SOON: Final = 0.005  # seconds, until it is seen whether a thread was enough
 MOST_FILES: Final = 4096  # open at once: what is above waits, or a dead disk takes all descriptors
 
 
-class Work:
+class Work(Awaited):
     """Requests of one lane, which one thread works off, one after the other."""
 
     __slots__ = ("_disk", "jobs", "requests")
@@ -83,6 +83,21 @@ class Work:
     def finished(self, _: int) -> None:
         self._disk.jobs_in_flight -= 1
         self._disk.deliver(self)
+
+
+class Closing(Awaited):
+    """Descriptors that one thread closes."""
+
+    __slots__ = ("_disk", "job")
+
+    def __init__(self, disk: Disk, fds: Sequence[int]) -> None:
+        self._disk = disk
+        self.job = new_job(pack(f"={len(fds)}i", *fds))
+        self.job.kind = lib.JOB_CLOSE
+
+    def finished(self, _: int) -> None:
+        self._disk.jobs_in_flight -= 1
+        lib.job_free(self.job)
 
 
 class Disk:
@@ -234,11 +249,11 @@ class Disk:
     def _start(self, requests: Sequence[Request]) -> None:
         """All of one lane, by one thread."""
         work = Work(self, requests, self.prepare(requests))
-        self._hand_over(work.jobs[0], work.finished)
+        self._hand_over(work.jobs[0], work)
 
-    def _hand_over(self, job: Job, finished: Callable[[int], None]) -> None:
+    def _hand_over(self, job: Job, awaited: Awaited) -> None:
         tag = self.service.job_tag()
-        self.service.expect(tag, finished)
+        self.service.expect(tag, awaited)
         refused = lib.group_job(self._group, tag, job)
         assert refused == 0, "the quota is below what the group holds"
         self.jobs_in_flight += 1
@@ -268,9 +283,10 @@ class Disk:
                 self.service.mistake(fault)
 
     def _deliver(self, request: Request, job: Job) -> None:
+        report = Report(job)
         if request.kind in (OPEN, CHECK):
-            self._look_ns += (job.took_ns - self._look_ns) // LOOKS_AVERAGED
-        outcome = self._understand(request.kind, job)
+            self._look_ns += (report.took_ns - self._look_ns) // LOOKS_AVERAGED
+        outcome = self._understand(request.kind, report, job)
         if request.kind != CHECK and not isinstance(outcome, Listed):  # whose records are in the job's memory
             lib.job_free(job)
         if not request.cancelled:
@@ -280,17 +296,19 @@ class Disk:
         elif isinstance(outcome, Listed):
             outcome.records.release()
 
-    def _understand(self, kind: int, job: Job) -> Outcome | Facts | Hashed | Listed | bool | None:
-        result = job.result
+    def _understand(
+        self, kind: int, report: Report, job: Job
+    ) -> Outcome | Facts | Hashed | Listed | bool | None:
+        result = report.result
         if kind == CHECK and result == 1:
             return None
         if kind == FOLLOW:
             return result == 1
         if result < 0:
             return Failed(-result, job.crossing)
-        facts = facts_of(job)
+        facts = report.facts()
         if kind == OPEN:
-            return self._opened(result, facts, job)
+            return self._loaded(facts, job) if report.has_content else self._opened(result, facts)
         if kind == HASH:
             return Hashed(facts, bytes(ffi.buffer(job.digest)))
         if kind == LIST:
@@ -298,10 +316,11 @@ class Disk:
             return Listed(facts, Records(packed, job.count, lambda: lib.job_free(job)))
         return facts
 
-    def _opened(self, fd: int, facts: Facts, job: Job) -> Outcome:
-        if job.content != ffi.NULL:
-            digest = bytes(ffi.buffer(job.digest)) if job.want_digest else b""
-            return Loaded(facts, bytes(ffi.buffer(job.content, job.content_size)), digest)
+    def _loaded(self, facts: Facts, job: Job) -> Loaded:
+        digest = bytes(ffi.buffer(job.digest)) if job.want_digest else b""
+        return Loaded(facts, bytes(ffi.buffer(job.content, job.content_size)), digest)
+
+    def _opened(self, fd: int, facts: Facts) -> Opened:
         if facts.way is BUFFERED_REFUSED:
             self.service.count(
                 "direct refused", f"{self.name}: no direct I/O for some files here: threads read them"
@@ -316,14 +335,8 @@ class Disk:
         self._closes.append(fd)
 
     def _start_closing(self, fds: list[int]) -> None:
-        job = new_job(pack(f"={len(fds)}i", *fds))
-        job.kind = lib.JOB_CLOSE
-
-        def finished(_: int) -> None:
-            self.jobs_in_flight -= 1
-            lib.job_free(job)
-
-        self._hand_over(job, finished)
+        closing = Closing(self, fds)
+        self._hand_over(closing.job, closing)
 
     # --- for the service ---
 

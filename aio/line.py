@@ -29,7 +29,7 @@ class Line(Generic[Waiter]):
 
     def leave(self, waiter: Waiter) -> None:
         for row in self._rows:
-            if waiter in row:
+            if row and waiter in row:
                 del row[waiter]
 
     def first(self) -> Waiter | None:

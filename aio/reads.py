@@ -17,7 +17,7 @@ from aio.file import File
 from aio.line import Line
 from aio.means import Means
 from aio.parcel import SHORTEST_LOAN, Loan
-from aio.service import Service
+from aio.service import Awaited, Service
 from aio.stream import BlockStream, View
 
 READERS: Final = 8  # threads for reads that AIO may not do
@@ -35,7 +35,7 @@ CACHED: Final = int(lib.READ_CACHED)
 POSIX: Final = int(lib.READ_POSIX)
 
 
-class Fetch:
+class Fetch(Awaited):
     """One read into one or more slots, and who waits for it."""
 
     __slots__ = ("_reads", "audience", "began", "file", "keep", "others", "size", "slots", "start", "way")
@@ -200,7 +200,7 @@ class Reads:
     def _submit(self, fetch: Fetch) -> None:
         slots = fetch.slots
         tag = self._service.read_tag(slots[0])
-        self._service.expect(tag, fetch.finished)
+        self._service.expect(tag, fetch)
         n = len(slots)
         refused = lib.group_read(
             self._group, fetch.way, tag, fetch.file.fd, fetch.start, fetch.size,

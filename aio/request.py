@@ -33,8 +33,9 @@ LANE_OF: Final = {CHECK: CHECKS, FOLLOW: FOLLOWS, OPEN: OPENS, LIST: LISTS, HASH
 WAYS: Final = tuple(Way)  # by number: to call the Enum for one costs a call of a function
 ORDERS: Final = {"name": lib.ORDER_NAME, "size": lib.ORDER_SIZE, "time": lib.ORDER_TIME}
 LOOK: Final = Look()
-FACTS: Final = Struct("=QQqQqIIII")  # as kernel.h has them
-FACTS_AT: Final = int(ffi.offsetof("struct job", "facts"))
+# What C has found: its result, how long it took, the facts, and where the content is. As kernel.h has them.
+REPORT: Final = Struct("=qqQQqQqIIII16xQ")
+REPORT_AT: Final = int(ffi.offsetof("struct job", "result"))
 
 
 class Request:
@@ -80,23 +81,52 @@ def _made(job: Job) -> Job:
     return job
 
 
+class Model:
+    """A job for everything that is asked in the same manner."""
+
+    __slots__ = ("_kind", "_look", "_order", "_root", "job")
+
+    def __init__(self, request: Request, job: Job) -> None:
+        self._kind = request.kind
+        self._look = request.look
+        self._order = request.order
+        self._root = request.root
+        self.job = job
+
+    def surely_fits(self, request: Request) -> bool:
+        return (
+            self._look is request.look
+            and self._order is request.order
+            and self._kind == request.kind
+            and self._root == request.root
+        )
+
+
 class Models:
     """Jobs are like one another in all but the path: to copy one costs less than to fill each in."""
 
     def __init__(self, *, direct: bool, settle_ns: int) -> None:
         self._direct = direct
         self._settle_ns = settle_ns
-        self._made: dict[tuple[int, int, Look, tuple[str, bool]], Job] = {}
+        self._made: dict[tuple[int, int, Look, tuple[str, bool]], Model] = {}
+        self._last: Model | None = None
 
     def job_for(self, request: Request) -> Job:
         """What C is to do. As new_job()."""
-        path, kind = request.path, (request.kind, request.root, request.look, request.order)
-        model = self._made.get(kind)
-        if model is None:
-            model = self._made[kind] = ffi.gc(self._model(request), lib.job_free)
-        return _made(lib.job_like(model, path, len(path)))
+        model = self._last
+        if model is None or not model.surely_fits(request):
+            self._last = model = self._model_for(request)
+        return _made(lib.job_like(model.job, request.path, len(request.path)))
 
-    def _model(self, request: Request) -> Job:
+    def _model_for(self, request: Request) -> Model:
+        manner = (request.kind, request.root, request.look, request.order)
+        model = self._made.get(manner)
+        if model is None:
+            job = ffi.gc(self._first_job(request), lib.job_free)
+            model = self._made[manner] = Model(request, job)
+        return model
+
+    def _first_job(self, request: Request) -> Job:
         job = new_job(b"")
         look = request.look
         job.kind = request.kind
@@ -115,8 +145,23 @@ class Models:
         return job
 
 
-def facts_of(job: Job) -> Facts:
-    """All in one go: to ask for a field of C's costs as much as to have them all."""
-    packed = ffi.buffer(job, FACTS_AT + FACTS.size)
-    device, inode, ctime_ns, size, mtime_ns, mode, align, why, siblings = FACTS.unpack_from(packed, FACTS_AT)
-    return Facts(device, inode, ctime_ns, size, mtime_ns, mode, WAYS[why], align, siblings)
+class Report:
+    """What C has found."""
+
+    __slots__ = ("_told", "result", "took_ns")
+
+    def __init__(self, job: Job) -> None:
+        """All in one go: to ask for a field of C's costs as much as to have them all."""
+        self._told = REPORT.unpack_from(ffi.buffer(job, REPORT_AT + REPORT.size), REPORT_AT)
+        self.result: int = self._told[0]
+        self.took_ns: int = self._told[1]
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is a file whole, or a list."""
+        return bool(self._told[11])
+
+    def facts(self) -> Facts:
+        """What is known of a file that was found."""
+        _, _, device, inode, ctime_ns, size, mtime_ns, mode, align, why, siblings, _ = self._told
+        return Facts(device, inode, ctime_ns, size, mtime_ns, mode, WAYS[why], align, siblings)

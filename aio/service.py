@@ -27,6 +27,16 @@ TAKEN_AT_ONCE: Final = 64  # readers, from whom slots are taken back in one go
 COMPLETION: Final = struct.Struct("=QqQ")  # tag, result, address of the job
 
 
+class Awaited:
+    """Whatever is under way. A class, and no function, for that is called by its place in a table."""
+
+    __slots__ = ()
+
+    def finished(self, result: int) -> None:
+        """It has come back."""
+        raise NotImplementedError
+
+
 class Device(Protocol):
     """Whoever has requests in the service and work to do at the end of a turn."""
 
@@ -67,7 +77,7 @@ class Service:
         self._devices: list[Device] = []
         self._stalled: OrderedDict[BlockStream, float] = OrderedDict()  # since when, in that order
         self.taken_back = 0
-        self._waiting: dict[int, Callable[[int], None]] = {}
+        self._waiting: dict[int, Awaited] = {}
         self._jobs = 0
         self.will_use(0)
         self._out = ffi.new(f"struct completion[{REAP_AT_ONCE}]")
@@ -90,10 +100,10 @@ class Service:
         self._devices.append(device)
         return group
 
-    def expect(self, tag: int, done: Callable[[int], None]) -> None:
-        """`done(result)` is called when the request with this tag is finished."""
+    def expect(self, tag: int, awaited: Awaited) -> None:
+        """It is told when the request with this tag is finished."""
         assert tag not in self._waiting, "a tag names one request"
-        self._waiting[tag] = done
+        self._waiting[tag] = awaited
 
     def job_tag(self) -> int:
         """A tag that was never used before. Odd; those of reads are even."""
@@ -171,7 +181,7 @@ class Service:
             n = lib.service_reap(self._service, self._out, REAP_AT_ONCE)
             for tag, result, _ in COMPLETION.iter_unpack(self._view[: n * COMPLETION.size]):
                 try:
-                    pop(tag)(result)
+                    pop(tag).finished(result)
                 except Exception as fault:
                     self.mistake(fault)
             if n < REAP_AT_ONCE:

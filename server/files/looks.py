@@ -18,19 +18,20 @@ class Looks:
     """A look is made once, for there are only a few kinds."""
 
     def __init__(self, terms: Terms) -> None:
-        self._made: dict[tuple[int, bool, bool], Look] = {}
+        self._made: dict[tuple[bytes, bool], Look] = {}  # a site has a few types
         self._terms = terms
 
     def at(self, path: bytes, content_type: bytes, *, stay: bool) -> Look:
         """`stay`: in the root's mount."""
-        limit = SITE_FILE_BYTES if path in SITE_FILES else SMALL
-        kind = (limit, stay, belongs_to_a_page(content_type))
-        look = self._made.get(kind)
+        if path in SITE_FILES:
+            return self._make(SITE_FILE_BYTES, stay, page=False)
+        look = self._made.get((content_type, stay))
         if look is None:
-            look = self._made[kind] = self._make(*kind)
+            page = belongs_to_a_page(content_type)
+            look = self._made[content_type, stay] = self._make(SMALL, stay, page=page)
         return look
 
-    def _make(self, limit: int, stay: bool, page: bool) -> Look:
+    def _make(self, limit: int, stay: bool, *, page: bool) -> Look:
         return Look(
             load_limit=limit,
             stay=stay,

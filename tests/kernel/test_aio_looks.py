@@ -11,7 +11,7 @@ import pytest
 
 from aio import Disk, Facts, Failed, Hashed, Links, Listed, Loaded, Look, Way
 from aio._kernel import ffi
-from aio.request import FACTS
+from aio.request import REPORT, REPORT_AT
 from tests.kernel.ways import BACKENDS, EACH_BACKEND, Bench
 
 
@@ -33,15 +33,21 @@ def content(outcome: object) -> bytes | int:
     raise AssertionError(outcome)
 
 
-def test_facts_lie_as_they_are_read() -> None:
+def test_a_report_lies_as_it_is_read() -> None:
     numbers = ("device", "inode", "ctime_ns", "size", "mtime_ns")
-    fields = (*numbers, "mode", "offset_align", "why_buffered", "siblings")
-    sizes = {"Q": 8, "q": 8, "I": 4}
-    at = 0
-    for name, code in zip(fields, FACTS.format[1:], strict=True):
-        assert ffi.offsetof("struct facts", name) == at
-        at += sizes[code]
-    assert ffi.sizeof("struct facts") == at
+    facts = (*numbers, "mode", "offset_align", "why_buffered", "siblings")
+    at = REPORT_AT
+    for field in ("result", "took_ns"):
+        assert ffi.offsetof("struct job", field) == at
+        at += 8
+    for field, code in zip(facts, REPORT.format[3:-4], strict=True):
+        assert ffi.offsetof("struct job", "facts", field) == at
+        at += {"Q": 8, "q": 8, "I": 4}[code]
+    assert REPORT.format.startswith("=qq")
+    assert REPORT.format.endswith("16xQ")
+    assert ffi.offsetof("struct job", "digest") == at
+    assert ffi.offsetof("struct job", "content") == at + 16
+    assert REPORT_AT + REPORT.size == at + 16 + ffi.sizeof("char *")
 
 
 # --- links (openat2(2)) ---
