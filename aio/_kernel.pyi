@@ -83,6 +83,7 @@ class _Lib:
         way: int,
         tag: int,
         fd: int,
+        inode: int,
         offset: int,
         size: int,
         s0: int,

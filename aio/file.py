@@ -135,11 +135,12 @@ class File:
     closed one would return another file's bytes.
     """
 
-    __slots__ = ("_close", "_facts", "_users", "changed", "direct", "fd", "identity", "size", "unit")
+    __slots__ = ("_close", "_facts", "_users", "changed", "direct", "fd", "identity", "inode", "size", "unit")
 
     def __init__(self, fd: int, facts: Facts, close: Callable[[int], None]) -> None:
         self.fd = fd
         self.identity = facts.identity
+        self.inode = facts.inode
         self.size = facts.size
         self._facts = facts
         self.direct = facts.way is DIRECT

@@ -146,10 +146,12 @@ int64_t job_here(struct job *);
  * READ_POSIX   by aio_read(3), for comparison: into one slot at most. */
 enum read_way { READ_NATIVE = 0, READ_THREAD, READ_CACHED, READ_POSIX };
 
-/* All return 0, or -EAGAIN when the group holds all it can. */
+/* All return 0, or -EAGAIN when the group holds all it can. What is read natively, and handed over at
+ * once, goes to the device by inode and offset: files that were written one after the other mostly lie
+ * side by side, and the kernel makes one request of those. */
 int group_job(struct group *, uint64_t tag, struct job *);
-int group_read(struct group *, uint32_t way, uint64_t tag, int fd, int64_t offset, uint32_t size,
-               uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
+int group_read(struct group *, uint32_t way, uint64_t tag, int fd, uint64_t inode, int64_t offset,
+               uint32_t size, uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
 
 /* Wakes threads for what was asked for: nothing is done before. To wake one,
  * and to let it sleep again, costs more than an open that finds all in memory,

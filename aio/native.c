@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -106,6 +107,14 @@ static void prepare(struct group *group, const struct work *work, struct iocb *i
     };
 }
 
+static int by_place(const void *one, const void *other)
+{
+    const struct work *a = one, *b = other;
+    if (a->inode != b->inode)
+        return a->inode < b->inode ? -1 : 1;
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
 /* The kernel takes a prefix of what it is offered, and says of the first one
  * that it did not take what is wrong with it, if asked for it alone. What is
  * ready does not wait until slots have other pages. */
@@ -115,6 +124,7 @@ static void submit(struct group *group, struct work *batch, int n)
     struct iocb iocbs[BATCH], *pointers[BATCH];
     int patience = PATIENCE, ready = 0;
 
+    qsort(batch, (size_t)n, sizeof *batch, by_place);
     for (int i = 0; i < n;) {
         for (; ready < n && (ready == i || !gets_other_pages(group, &batch[ready])); ready++) {
             prepare(group, &batch[ready], &iocbs[ready], pieces[ready]);

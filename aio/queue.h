@@ -26,6 +26,7 @@ enum operation { OP_JOB, OP_READ };
 
 struct work {
     uint64_t tag;
+    uint64_t inode;     /* of the file that is read */
     int64_t offset;     /* of the read; after it is done: its result */
     struct job *job;
     int32_t fd;

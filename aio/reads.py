@@ -203,7 +203,7 @@ class Reads:
         self._service.expect(tag, fetch)
         n = len(slots)
         refused = lib.group_read(
-            self._group, fetch.way, tag, fetch.file.fd, fetch.start, fetch.size,
+            self._group, fetch.way, tag, fetch.file.fd, fetch.file.inode, fetch.start, fetch.size,
             slots[0], slots[1] if n > 1 else 0, slots[2] if n > 2 else 0, slots[3] if n > 3 else 0,
         )  # fmt: skip
         assert refused == 0, "the quota is below what the group holds"

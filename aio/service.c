@@ -205,10 +205,10 @@ static int read_by_thread(struct group *group, const struct work *work)
     return enqueue(group, reader ? &group->readers : &group->openers, work);
 }
 
-int group_read(struct group *group, uint32_t way, uint64_t tag, int fd, int64_t offset, uint32_t size,
-               uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3)
+int group_read(struct group *group, uint32_t way, uint64_t tag, int fd, uint64_t inode, int64_t offset,
+               uint32_t size, uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3)
 {
-    struct work work = {.tag = tag, .offset = offset, .fd = fd, .size = size,
+    struct work work = {.tag = tag, .inode = inode, .offset = offset, .fd = fd, .size = size,
                         .slots = {slot0, slot1, slot2, slot3}, .operation = OP_READ, .way = way};
     switch (work.way) {
     case READ_NATIVE: return read_native(group, &work);

@@ -186,7 +186,7 @@ static void ask_read(int tag, bool bad)
     asked(tag, bad ? BAD_READ : READ,
           group_read(request->by_aio ? native : threads,
                      request->by_aio ? READ_NATIVE : any(2) ? READ_THREAD : READ_CACHED, (uint64_t)tag, fd,
-                     request->offset, request->size, slot[0], slot[1], slot[2], slot[3]));
+                     (uint64_t)any(3), request->offset, request->size, slot[0], slot[1], slot[2], slot[3]));
 }
 
 /* --- lending ----------------------------------------------------------- */

@@ -6,6 +6,7 @@ import os
 import select
 import struct
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.rig.until import until
 READS = 6
 DEPTH = 16
 TURN_MS = 20
+THREADS_ASLEEP = {"S"}
 GROUPS = [("aio", 0), ("aio by call", lib.SERVICE_NO_RING), ("threads", 0), ("page cache", 0)]
 WAYS = {
     "aio": lib.READ_NATIVE,
@@ -72,6 +74,12 @@ def job_of(kind, path, root=-1):
     return job
 
 
+def others_states():
+    """The states of this process's other threads (proc_pid_stat(5))."""
+    others = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
+    return {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in others}
+
+
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "file"
@@ -96,7 +104,7 @@ def test_of_a_batch_only_reads_of_a_bad_descriptor_fail(file, closed_fd, way, fl
     group = Group(flags)
     for n in range(READS):
         fd = closed_fd if n in bad else file
-        assert lib.group_read(group.group, WAYS[way], n, fd, n * BLOCK, BLOCK, n, 0, 0, 0) == 0
+        assert lib.group_read(group.group, WAYS[way], n, fd, 1, n * BLOCK, BLOCK, n, 0, 0, 0) == 0
     results = group.reap(READS)
     assert results == {n: -errno.EBADF if n in bad else BLOCK for n in range(READS)}
     for n in set(range(READS)) - set(bad):
@@ -107,10 +115,23 @@ def test_of_a_batch_only_reads_of_a_bad_descriptor_fail(file, closed_fd, way, fl
 @pytest.mark.parametrize(("way", "flags"), GROUPS)
 def test_a_read_fills_its_slots_in_the_order_given(file, way, flags):
     group = Group(flags)
-    assert lib.group_read(group.group, WAYS[way], 7, file, 4096, 3 * BLOCK + 5, 9, 2, 5, 0) == 0
+    assert lib.group_read(group.group, WAYS[way], 7, file, 1, 4096, 3 * BLOCK + 5, 9, 2, 5, 0) == 0
     assert group.reap(1) == {7: 3 * BLOCK + 5}
     got = b"".join(group.slot(n, BLOCK) for n in (9, 2, 5)) + group.slot(0, 5)
     assert got == tile(4096, 3 * BLOCK + 5)
+    group.close()
+
+
+@pytest.mark.parametrize("flags", [0, lib.SERVICE_NO_RING])
+def test_reads_that_are_handed_over_together_go_to_the_disk_by_inode_and_offset(file, flags):
+    """What needs no disk is read while it is submitted, and comes back in that order."""
+    group = Group(flags)
+    until(lambda: others_states() == THREADS_ASLEEP, "nobody looks for work yet")
+    places = [(inode, n) for inode in (9, 7, 8) for n in (1, 0)]
+    for tag, (inode, n) in enumerate(places):
+        read = (lib.READ_NATIVE, tag, file, inode, n * BLOCK, BLOCK)
+        assert lib.group_read(group.group, *read, tag, 0, 0, 0) == 0
+    assert [places[tag] for tag in group.reap(len(places))] == sorted(places)
     group.close()
 
 
@@ -120,14 +141,14 @@ def test_a_read_fills_its_slots_in_the_order_given(file, way, flags):
 @pytest.mark.parametrize(("way", "flags"), GROUPS)
 def test_a_read_over_the_end_gives_what_there_is(file, way, flags, offset, expected):
     group = Group(flags)
-    assert lib.group_read(group.group, WAYS[way], 1, file, offset, 4 * BLOCK, 0, 1, 2, 3) == 0
+    assert lib.group_read(group.group, WAYS[way], 1, file, 1, offset, 4 * BLOCK, 0, 1, 2, 3) == 0
     assert group.reap(1) == {1: min(4 * BLOCK, expected)}
     group.close()
 
 
 def test_openers_read_where_there_are_no_readers(file):
     group = Group(readers=0)
-    assert lib.group_read(group.group, lib.READ_THREAD, 3, file, 0, BLOCK, 4, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_THREAD, 3, file, 1, 0, BLOCK, 4, 0, 0, 0) == 0
     assert group.reap(1) == {3: BLOCK}
     assert group.slot(4, BLOCK) == tile(0, BLOCK)
     group.close()
@@ -135,18 +156,18 @@ def test_openers_read_where_there_are_no_readers(file):
 
 def test_reads_beyond_the_depth_are_refused_until_others_are_done(file):
     group = Group(depth=2)
-    assert lib.group_read(group.group, lib.READ_NATIVE, 0, file, 0, 512, 0, 0, 0, 0) == 0
-    assert lib.group_read(group.group, lib.READ_NATIVE, 1, file, 0, 512, 1, 0, 0, 0) == 0
-    assert lib.group_read(group.group, lib.READ_NATIVE, 2, file, 0, 512, 2, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_read(group.group, lib.READ_NATIVE, 0, file, 1, 0, 512, 0, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_NATIVE, 1, file, 1, 0, 512, 1, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_NATIVE, 2, file, 1, 0, 512, 2, 0, 0, 0) == -errno.EAGAIN
     group.reap(2)
-    assert lib.group_read(group.group, lib.READ_NATIVE, 3, file, 0, 512, 2, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_NATIVE, 3, file, 1, 0, 512, 2, 0, 0, 0) == 0
     assert group.reap(3) == {0: 512, 1: 512, 3: 512}
     group.close()
 
 
 def test_a_group_without_aio_takes_no_reads_by_aio(file):
     group = Group(depth=0)
-    assert lib.group_read(group.group, lib.READ_NATIVE, 0, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_read(group.group, lib.READ_NATIVE, 0, file, 1, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
     assert lib.group_aio_error(group.group) == 0
     lib.group_flush(group.group, 1)
     group.close()
@@ -155,9 +176,9 @@ def test_a_group_without_aio_takes_no_reads_by_aio(file):
 def test_a_group_holds_so_many_requests_and_no_more(file):
     group = Group()
     for tag in range(lib.MAX_OUTSTANDING):
-        assert lib.group_read(group.group, lib.READ_THREAD, tag, file, 0, 512, tag % DEPTH, 0, 0, 0) == 0
-    assert lib.group_read(group.group, lib.READ_THREAD, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
-    assert lib.group_read(group.group, lib.READ_NATIVE, 5000, file, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+        assert lib.group_read(group.group, lib.READ_THREAD, tag, file, 1, 0, 512, tag % DEPTH, 0, 0, 0) == 0
+    assert lib.group_read(group.group, lib.READ_THREAD, 5000, file, 1, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
+    assert lib.group_read(group.group, lib.READ_NATIVE, 5000, file, 1, 0, 512, 0, 0, 0, 0) == -errno.EAGAIN
     job = job_of(lib.JOB_CHECK, b".")
     assert lib.group_job(group.group, 5000, job) == -errno.EAGAIN
     lib.job_free(job)
