@@ -54,7 +54,7 @@ COLD_FILES = "d"
 SMALLEST_MIB, LARGEST_MIB = 2, 6
 FIO_SECONDS, QUICK_FIO_SECONDS, FIO_DEPTH = 5.0, 2.0, 32
 SOON_SECONDS = 0.1  # before the end: what is counted is counted while they all are there
-TIE = 0.995  # of the best: a limit is dealt out in slices of up to 0.1 s, which are 1 % of the window
+TIE = 0.995  # of the best: a limit is dealt out in slices of up to 0.1 s, half a percent of the window
 NOISE_MS = 2.0  # a page that takes no longer is served at once, whatever an idle server takes
 
 
@@ -84,7 +84,7 @@ HARD_DISK, VOLUME = Limits(200, 60), Limits(3000, 125)
 def run(bench: Bench) -> Findings:
     limits = [HARD_DISK] if bench.quick else [HARD_DISK, VOLUME]
     crowds = (0, 200) if bench.quick else (0, 16, 200, 1000)
-    seconds, settle = (3.0, 1.5) if bench.quick else (10.0, SETTLE_SECONDS)
+    seconds, settle = (3.0, 1.5) if bench.quick else (20.0, SETTLE_SECONDS)
     loads = [Load(limit, downloads) for limit in limits for downloads in crowds]
     per_cell = limits[-1].megabytes * 1e6 * (seconds + settle + 2)
     files = crowds[-1] + int(per_cell / ((SMALLEST_MIB + LARGEST_MIB) / 2 * ground.MIB)) + 50
