@@ -48,14 +48,16 @@ class Census(NamedTuple):
 
 
 class Memory:
-    """The last so many blocks that have left, in a ring: what is forgotten leaves its place empty until
-    its turn comes. In one for all, for to go back to a key that has lain there for long costs more than
-    all else that is done with it."""
+    """The last so many departures, in a ring: what is forgotten leaves its place empty until its turn
+    comes. In one for all, for to go back to a key that has lain there for long costs more than all else
+    that is done with it."""
 
     def __init__(self, most: int) -> None:
-        self._left: dict[Hashable, int] = {}
+        self._left: dict[
+            Hashable, int
+        ] = {}  # by key, the number of its departure; below 0: from the main queue
         self._ring: list[Hashable | None] = [None] * most
-        self.count = 0  # that have ever left
+        self.count = 0  # departures, ever
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._left
@@ -70,19 +72,19 @@ class Memory:
         self._ring[place] = key
         self._left[key] = -self.count if proven else self.count
 
-    def forget(self, key: Hashable) -> int:
-        """As the how manieth it left: negative, if that was the main queue; 0, if it is not there."""
-        left = self._left.pop(key, 0)
-        if left != 0:
-            self._ring[abs(left) % len(self._ring)] = None
-        return left
+    def forget(self, key: Hashable, lately: int) -> bool:
+        """Whether it was among the last so many, and was not in the main queue."""
+        number = self._left.pop(key, 0)
+        if number != 0:
+            self._ring[abs(number) % len(self._ring)] = None
+        return number > max(0, self.count - lately)
 
 
 class Arena:
     """The states of `total` slots. Slots are plain numbers; the memory is somebody else's."""
 
     def __init__(self, total: int, remembered: int = 0) -> None:
-        """`remembered` is of how many blocks that have left the keys are remembered, for a second level."""
+        """`remembered` is how many departures at least are remembered for a second level, if there is one."""
         self.total = total
         self._free = list(range(total - 1, -1, -1))
         self._pins = [0] * total
@@ -154,7 +156,7 @@ class Arena:
             self._uses[slot] = 0
             self._questions += 1
             self._counted_at[slot] = self._questions
-            self._in_main[slot] = self._gone.forget(key) > max(0, self._gone.count - self.total)
+            self._in_main[slot] = self._gone.forget(key, self.total)
         return slot
 
     def pin(self, slot: int) -> None:

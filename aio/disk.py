@@ -204,15 +204,17 @@ class Disk:
 
     def _ask(self, request: Request) -> Request:
         self._queues[request.lane][request] = None
+        self.service.news = True
         return request
 
-    def _start_jobs(self) -> None:
+    def _start_jobs(self, *, pressing: bool) -> None:
+        """`pressing`: files that nobody uses are closed where there is no room for others."""
         at_once = self.job_quota if self._is_quick else OPENERS
         while self.jobs_in_flight < at_once:
             if self._closes:
                 fds, self._closes = self._closes[:CLOSES_TOGETHER], self._closes[CLOSES_TOGETHER:]
                 self._start_closing(fds)
-            elif (lane := self._next_lane(at_once)) is not None:
+            elif (lane := self._next_lane(at_once, pressing)) is not None:
                 self._under_way[lane] += 1
                 waiting = self._queues[lane]
                 shares = min(at_once - self.jobs_in_flight, OPENERS)  # in which checks are dealt out
@@ -221,12 +223,12 @@ class Disk:
             else:
                 return
 
-    def _next_lane(self, at_once: int) -> int | None:
+    def _next_lane(self, at_once: int, pressing: bool) -> int | None:
         """What goes first: what somebody waits for before what takes its time. Nothing gets all
         that is done at once: of what takes its time only one, and of pages all but one, if others
         wait."""
         for lane, waiting in self._queues.items():
-            if not waiting or (lane in (PAGES, OPENS) and not self._may_open()):
+            if not waiting or (lane in (PAGES, OPENS) and not self._may_open(pressing)):
                 continue
             if lane == PAGES and self._queues[OPENS] and self._under_way[lane] >= at_once - 1:
                 continue
@@ -237,9 +239,9 @@ class Disk:
             return lane
         return None
 
-    def _may_open(self) -> bool:
+    def _may_open(self, pressing: bool) -> bool:
         soon_open = self._under_way[PAGES] + self._under_way[OPENS]
-        if self.files_open + soon_open >= self.file_quota:
+        if pressing and self.files_open + soon_open >= self.file_quota:
             self.make_room()
         return self.files_open + soon_open < self.file_quota
 
@@ -340,10 +342,17 @@ class Disk:
 
     # --- for the service ---
 
+    @property
+    def _jobs_per_thread(self) -> int:
+        return JOBS_PER_THREAD if self._is_quick else 1
+
+    def pass_on(self) -> None:
+        self._start_jobs(pressing=False)
+        self.reads.pump(pressing=False)
+        lib.group_pass_on(self._group, self._jobs_per_thread)
+
     def pump(self) -> float:
-        """Passes on to C what was asked for, as far as the quotas go. In how many seconds there is
-        more to do, at the latest."""
-        self._start_jobs()
-        more = self.reads.pump()
-        untaken = lib.group_flush(self._group, JOBS_PER_THREAD if self._is_quick else 1)
+        self._start_jobs(pressing=True)
+        more = self.reads.pump(pressing=True)
+        untaken = lib.group_flush(self._group, self._jobs_per_thread)
         return 0.0 if more else SOON if untaken else inf

@@ -69,7 +69,6 @@ class InLoopDisk(Disk):
     def _start(self, requests: Sequence[Request]) -> None:
         work = Work(self, requests, self.prepare(requests))
         lib.job_here(work.jobs[0])
-        # Delivered with the next turn, as from the service: nobody is called back while asking.
         self._done.append(work)
 
     def _start_closing(self, fds: list[int]) -> None:
@@ -79,9 +78,14 @@ class InLoopDisk(Disk):
     def stream(self, file: File, offset: int, length: int, wake: Callable[[], None]) -> Stream:
         return InLoopStream(file, offset, length, sendfile=self._sendfile)
 
+    def pass_on(self) -> None:
+        """What there is to do is done at the end of the turn, by itself."""
+
     def pump(self) -> float:
+        """Nobody is called back while asking; and who is told of a file has his turn before room is made
+        for others."""
+        later = super().pump()
         done, self._done = self._done, []
         for work in done:
             self.deliver(work)
-        later = super().pump()
-        return 0.0 if self._done else later
+        return 0.0 if done else later

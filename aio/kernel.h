@@ -146,16 +146,20 @@ int64_t job_here(struct job *);
  * READ_POSIX   by aio_read(3), for comparison: into one slot at most. */
 enum read_way { READ_NATIVE = 0, READ_THREAD, READ_CACHED, READ_POSIX };
 
-/* All return 0, or -EAGAIN when the group holds all it can. What is read natively, and handed over at
- * once, goes to the device by inode and offset: files that were written one after the other mostly lie
- * side by side, and the kernel makes one request of those. */
+/* All return 0, or -EAGAIN when the group holds all it can. What is read natively, and handed over
+ * together, goes to the device by inode and offset: files that were written one after the other mostly
+ * lie side by side, and the kernel makes one request of those. Who was first among them no longer
+ * counts: they are as few as the device is given at once. */
 int group_job(struct group *, uint64_t tag, struct job *);
 int group_read(struct group *, uint32_t way, uint64_t tag, int fd, uint64_t inode, int64_t offset,
                uint32_t size, uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
 
 /* Wakes threads for what was asked for: nothing is done before. To wake one,
  * and to let it sleep again, costs more than an open that finds all in memory,
- * so one may do well for several jobs. If it has to wait for the disk, the
+ * so one may do well for several jobs. */
+void group_pass_on(struct group *, uint32_t jobs_per_thread);
+
+/* The same, at the end of a turn. If a thread has to wait for the disk, the
  * others do not wait for it: as long as jobs have not been taken and there
  * are threads for them, 1 is returned, and each call wakes one more. */
 int group_flush(struct group *, uint32_t jobs_per_thread);

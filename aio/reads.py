@@ -23,7 +23,7 @@ from aio.stream import BlockStream, View
 READERS: Final = 8  # threads for reads that AIO may not do
 READ_QUOTA: Final = 64  # reads in flight: far below the 128-256 requests a device queues
 THREAD_QUOTA: Final = 2 * READERS  # the same by threads: as many running as waiting
-TURN_STREAMS: Final = 16  # of those in line, in one turn of the caller's
+STREAMS_AT_ONCE: Final = 16  # of those in line, each time that it is passed on what was asked for
 SLOT_SHARE: Final = 2  # reads in flight hold at most one in two slots
 SPARE_SHARE: Final = 4  # with one in so many of these in use there is room for whoever may come
 FROM_MEMORY_SECONDS: Final = 0.001  # what a thread reads sooner was in the page cache
@@ -89,6 +89,7 @@ class Reads:
         self._group = group
         self._line: Line[BlockStream] = Line()
         self._fetches = service.fetches
+        self._pressing = True  # slots are taken from readers who take nothing
 
     @property
     def waiting(self) -> int:
@@ -128,7 +129,7 @@ class Reads:
         if self.in_flight >= min(self.quota, self.depth.limit):
             self.depth.reached()
             return 0
-        if not self.arena.can_take() and not self._service.take_back(stream):
+        if not self.arena.can_take() and not (self._pressing and self._service.take_back(stream)):
             return 0
         return min(RUN, self.slot_quota - self.slots_in_flight)
 
@@ -175,18 +176,21 @@ class Reads:
 
     # --- for the disk ---
 
-    def pump(self) -> bool:
-        """Serves those in line, one run each. True if there is more to do, but not in this turn."""
+    def pump(self, *, pressing: bool) -> bool:
+        """Serves those in line, one run each. True if there is more to do, but not now. `pressing`: who
+        takes nothing has to give way."""
+        self._pressing = pressing
         served = 0
-        while served < TURN_STREAMS and (first := self._line.first()) is not None:
-            if not self.arena.can_take() and self._service.overdue(first):
+        while served < STREAMS_AT_ONCE and (first := self._line.first()) is not None:
+            if pressing and not self.arena.can_take() and self._service.overdue(first):
                 first.give_back()  # and leaves the line: others go first
                 continue
             if not first.take_turn():
                 break
             self._line.served(first)
             served += 1
-        return served == TURN_STREAMS
+        self._pressing = True
+        return served == STREAMS_AT_ONCE
 
     # --- way out and way back ---
 

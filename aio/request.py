@@ -94,6 +94,7 @@ class Model:
         self.job = job
 
     def surely_fits(self, request: Request) -> bool:
+        """Told by what is the same object: what is only equal is looked up."""
         return (
             self._look is request.look
             and self._order is request.order
@@ -148,18 +149,15 @@ class Models:
 class Report:
     """What C has found."""
 
-    __slots__ = ("_told", "result", "took_ns")
+    __slots__ = ("_told", "has_content", "result", "took_ns")
 
     def __init__(self, job: Job) -> None:
         """All in one go: to ask for a field of C's costs as much as to have them all."""
-        self._told = REPORT.unpack_from(ffi.buffer(job, REPORT_AT + REPORT.size), REPORT_AT)
-        self.result: int = self._told[0]
-        self.took_ns: int = self._told[1]
-
-    @property
-    def has_content(self) -> bool:
-        """Whether there is a file whole, or a list."""
-        return bool(self._told[11])
+        told = REPORT.unpack_from(ffi.buffer(job, REPORT_AT + REPORT.size), REPORT_AT)
+        self._told = told
+        self.result: int = told[0]
+        self.took_ns: int = told[1]
+        self.has_content = told[-1] != 0  # there is a file whole, or a list
 
     def facts(self) -> Facts:
         """What is known of a file that was found."""

@@ -162,7 +162,7 @@ int service_close(struct service *service, int milliseconds)
 
 /* --- in --------------------------------------------------------------- */
 
-/* Whoever is to do it hears of it in group_flush(). */
+/* Whoever is to do it hears of it in group_pass_on() or group_flush(). */
 static int enqueue(struct group *group, struct pool *pool, const struct work *work)
 {
     /* The bound also keeps `done` from ever being full. */
@@ -219,12 +219,12 @@ int group_read(struct group *group, uint32_t way, uint64_t tag, int fd, uint64_t
     return read_by_thread(group, &work);
 }
 
-/* What was there before and has not been taken yet is for one thread more:
- * those that were woken for it may be asleep in the disk. */
-static void flush(struct pool *pool, uint32_t share, void *(*run)(void *))
+/* With `again`, what was there before and has not been taken yet is for one
+ * thread more: those that were woken for it may be asleep in the disk. */
+static void wake(struct pool *pool, uint32_t share, bool again, void *(*run)(void *))
 {
     uint32_t wanted = (pool->unheard + share - 1) / share;
-    wanted += queue_length(&pool->queue) > pool->unheard;
+    wanted += again && queue_length(&pool->queue) > pool->unheard;
     pool->unheard = 0;
     if (wanted == 0)
         return;
@@ -234,11 +234,21 @@ static void flush(struct pool *pool, uint32_t share, void *(*run)(void *))
     bell_ring(&pool->bell, (int)wanted);
 }
 
+static void wake_all(struct group *group, uint32_t jobs_per_thread, bool again)
+{
+    wake(&group->submitter, 1, again, native_submitter);
+    wake(&group->openers, jobs_per_thread, again, job_thread);
+    wake(&group->readers, 1, again, job_thread);
+}
+
+void group_pass_on(struct group *group, uint32_t jobs_per_thread)
+{
+    wake_all(group, jobs_per_thread, false);
+}
+
 int group_flush(struct group *group, uint32_t jobs_per_thread)
 {
-    flush(&group->submitter, 1, native_submitter);
-    flush(&group->openers, jobs_per_thread, job_thread);
-    flush(&group->readers, 1, job_thread);
+    wake_all(group, jobs_per_thread, true);
     struct pool *openers = &group->openers;
     bool more = openers->started < openers->limit || atomic_load(&openers->bell.sleepers) > 0;
     return more && !queue_empty(&openers->queue);

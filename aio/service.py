@@ -38,9 +38,13 @@ class Awaited:
 
 
 class Device(Protocol):
-    """Whoever has requests in the service and work to do at the end of a turn."""
+    """Whoever has requests in the service and work to do in the loop's turns."""
 
-    def pump(self) -> float: ...
+    def pass_on(self) -> None:
+        """Passes on what was asked for, as far as nobody has to give way for it."""
+
+    def pump(self) -> float:
+        """Passes on what was asked for. In how many seconds there is more to do, at the latest."""
 
 
 class Service:
@@ -65,6 +69,7 @@ class Service:
         self._memory = lib.memory_new(slots, BLOCK)
         if self._memory == ffi.NULL:
             raise MemoryError(f"no {slots * BLOCK >> 20} MiB of memory for blocks")
+        self.news = False  # something was asked for, or has come back, and may have to be passed on
         self.eventfd = lib.service_eventfd(self._service)
         self.arena = Arena(slots, remembered)
         self.memory = memoryview(ffi.buffer(lib.memory_base(self._memory), slots * BLOCK))
@@ -179,6 +184,7 @@ class Service:
         pop = self._waiting.pop
         while True:
             n = lib.service_reap(self._service, self._out, REAP_AT_ONCE)
+            self.news = self.news or n > 0
             for tag, result, _ in COMPLETION.iter_unpack(self._view[: n * COMPLETION.size]):
                 try:
                     pop(tag).finished(result)
@@ -190,6 +196,14 @@ class Service:
     def mistake(self, fault: Exception) -> None:
         """The mistake of one receiver is not the others' loss: it is counted."""
         self.count(f"fault: {type(fault).__name__}", f"fault in a completion: {fault!r}")
+
+    def pass_on(self) -> None:
+        """Passes on what was asked for; call before blocks are sent, which takes its time. Nobody has to
+        give way yet: who was told of a file, or that there is room, has not had his turn."""
+        if self.news:
+            self.news = False
+            for device in self._devices:
+                device.pass_on()
 
     def flush(self) -> float:
         """Passes on what was asked for in this turn; call before waiting for events. In how many

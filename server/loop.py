@@ -67,6 +67,7 @@ class Loop:
         self._doomed: list[socket.socket] = []
         self._late: deque[tuple[float, Callable[[], None]]] = deque()
         self._sweeps: list[Callable[[], None]] = []
+        self._before_sending: list[Callable[[], None]] = []
         self._flushes: list[Callable[[], float]] = []
         self._flush_in = math.inf  # seconds, at the latest
         self._next_sweep = 0.0
@@ -107,9 +108,13 @@ class Loop:
     def every_second(self, sweep: Callable[[], None]) -> None:
         self._sweeps.append(sweep)
 
+    def before_sending(self, pass_on: Callable[[], None]) -> None:
+        """Called in each turn in which there are blocks to send: meanwhile the disk has something to do."""
+        self._before_sending.append(pass_on)
+
     def before_waiting(self, flush: Callable[[], float]) -> None:
-        """Called at the end of each turn, and before blocks are sent: meanwhile the disk does what was
-        asked of it. Returns in how many seconds the next turn is to come, at the latest."""
+        """Called at the end of each turn; returns in how many seconds the next is to come, at the
+        latest."""
         self._flushes.append(flush)
 
     # --- running ---
@@ -136,23 +141,21 @@ class Loop:
         if self._late:
             self._call_late()
         if self._ready:
-            self._flush()
+            for pass_on in self._before_sending:
+                pass_on()
             self._send_blocks()
         if self.now >= self._next_sweep:
             self._next_sweep = self.now + SWEEP_SECONDS
             for sweep in self._sweeps:
                 sweep()
-        self._flush()
+        self._flush_in = math.inf
+        for flush in self._flushes:
+            self._flush_in = min(self._flush_in, flush())
         if self._doomed:
             for sock in self._doomed:
                 sock.close()
             self._doomed.clear()
         self.turns.note(time.thread_time_ns() - cpu, time.monotonic_ns() - wall)
-
-    def _flush(self) -> None:
-        self._flush_in = math.inf
-        for flush in self._flushes:
-            self._flush_in = min(self._flush_in, flush())
 
     def _may_sleep(self) -> float:
         if self._ready or not self._flush_in:

@@ -286,6 +286,6 @@ SCENARIO = Scenario(
     "to so many reads and bytes a second. fio reads with O_DIRECT (1 MiB, 32 at once) in the same group.",
     run,
     flames=True,
-    full=Pace(set_up=40, turn=130),
+    full=Pace(set_up=60, turn=210),
     quick=Pace(set_up=10, turn=13),
 )

@@ -14,8 +14,8 @@ OWN: Final = (b"Content-Length", b"ETag", b"Last-Modified")
 
 class Form:
     """What answers to requests for files have in common, which is nearly all: to put a few values into a
-    form costs less than to write all of it again. Whatever else is found out of a form is remembered by
-    its place in memory, so there should be one for all that are alike."""
+    form costs less than to write all of it again. What h11 makes of a form is remembered by its identity,
+    so there should be one for all answers that are alike."""
 
     __slots__ = ("names", "status", "values")
 

@@ -110,7 +110,7 @@ def dressed(
 
 
 def _is_dressed(plain: Answer, treatment: Treatment) -> bool:
-    """Whether nothing is to be said otherwise: of a 304 some of it never is."""
+    """Whether rules change nothing in it. A 304 leaves things out even where there are none."""
     return not treatment.dresses and plain.status is not STATUS_NOT_MODIFIED
 
 

@@ -87,6 +87,7 @@ class Worker:
             access_log,
         )
         self.loop.watch(self.service.eventfd, select.EPOLLIN, lambda _: self.service.reap())
+        self.loop.before_sending(self.service.pass_on)
         self.loop.before_waiting(self.service.flush)
         self.loop.every_second(self._mind_the_drain)
         self.loop.every_second(self._tidy_when_idle)

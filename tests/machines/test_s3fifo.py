@@ -20,11 +20,13 @@ MOST_USES = 3
 class Queues:
     """S3-FIFO: who stands where, first who goes first."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, remembered: int) -> None:
         self.total = total
+        self.remembered = remembered
         self.small: list[int] = []
         self.main: list[int] = []
-        self.ghost: list[int | None] = []  # what left last; None: from the main queue, or it is back
+        # What left last, and whether it was proven; None: it is back.
+        self.left: list[tuple[int, bool] | None] = []
         self.proven: set[int] = set()  # these stand in the main queue
         self.uses: Counter[int] = Counter()
         self.asked = 0
@@ -36,9 +38,9 @@ class Queues:
         self.asked += 1
         self.counted[key] = self.asked
         self.proven.discard(key)
-        if key in self.ghost:
-            self.ghost[self.ghost.index(key)] = None
+        if (key, False) in self.left[-self.total :]:
             self.proven.add(key)
+        self.left = [None if one is not None and one[0] == key else one for one in self.left]
 
     def use(self, key: int) -> None:
         """Once for all who ask before others have been asked for in any number."""
@@ -51,6 +53,9 @@ class Queues:
         if key not in self.small and key not in self.main:
             (self.main if key in self.proven else self.small).append(key)
 
+    def leave(self, key: int, *, proven: bool) -> None:
+        self.left = [*self.left, (key, proven)][-max(self.total, self.remembered) :]
+
     def victim(self, busy: set[int]) -> int:
         while True:
             from_small = 100 * len(self.small) >= SMALL_PERCENT * self.total or not self.main
@@ -59,7 +64,7 @@ class Queues:
                 if key in busy:
                     continue
                 if self.uses[key] == 0:
-                    self.ghost = [*self.ghost, key][-self.total :]
+                    self.leave(key, proven=False)
                     return key
                 self.uses[key] = 0
                 self.proven.add(key)
@@ -68,7 +73,7 @@ class Queues:
                 if key in busy:
                     continue
                 if self.uses[key] == 0:
-                    self.ghost = [*self.ghost, None][-self.total :]
+                    self.leave(key, proven=True)
                     return key
                 self.uses[key] -= 1
             self.main.append(key)
@@ -77,14 +82,16 @@ class Queues:
 class OrderMachine(RuleBasedStateMachine):
     """Readers quick and slow, disks good and bad; each eviction is foretold."""
 
-    @initialize(total=st.integers(1, 25))
-    def make(self, total: int) -> None:
-        self.arena = Arena(total)
-        self.queues = Queues(total)
+    @initialize(total=st.integers(1, 25), remembered=st.integers(0, 60))
+    def make(self, total: int, remembered: int) -> None:
+        self.arena = Arena(total, remembered)
+        self.queues = Queues(total, remembered)
         self.readers: list[tuple[int, int]] = []  # key and slot of each
         self.present: set[int] = set()  # keys
 
     def ask(self, key: int) -> int | None:
+        left = {one[0] for one in self.queues.left if one is not None}
+        assert self.arena.remembers(key) == (self.queues.remembered > 0 and key in left)
         slot = self.arena.find(key)
         assert (slot is not None) == (key in self.present)
         if slot is not None:

@@ -79,6 +79,18 @@ def test_so_is_that_of_a_file_which_is_filled_in(method, selected, connection):
     assert Head(decided, connection).dated(DATE) == by_h11(decided.status, decided.headers, connection)
 
 
+@given(SELECTIONS, SELECTIONS)
+def test_no_form_is_taken_for_another(selected, other):
+    def ask():
+        return answer(b"GET", {}, selected, NO_RULES, 0)
+
+    plan._forms.clear()
+    expected = ask().headers
+    plan._forms.clear()
+    answer(b"GET", {}, other, NO_RULES, 0)
+    assert ask().headers == expected
+
+
 def test_h11_writes_files_that_are_alike_once():
     def of(size):
         found = Representation(size, Validators(b'"%d"' % size, size), b"text/only-here", b"no-cache")

@@ -107,6 +107,18 @@ def test_clients_beyond_the_descriptors_wait_and_nothing_spins(tmp_path):
         server.await_quiet()
 
 
+@pytest.mark.parametrize("backend", ["auto", "threads", "sendfile"])
+def test_more_clients_than_files_may_be_open_all_get_theirs(tmp_path, backend):
+    """To make room no file is closed that somebody has been told of and not begun to read."""
+    for number in range(25):
+        write(tmp_path / f"{number}.bin", noise(MIB))
+    with serving(tmp_path, backend=backend, descriptors=64) as server:
+        clients = [Client(server.port).send(get(f"/{number}.bin")) for number in range(25)]
+        for client in clients:
+            assert client.response().body == noise(MIB)
+            client.sock.close()
+
+
 def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_503_and_later_there(tmp_path):
     write(tmp_path / "small.txt", b"0123456789")
     write(tmp_path / "big.bin", noise(MIB))
