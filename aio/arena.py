@@ -53,9 +53,8 @@ class Memory:
     that is done with it."""
 
     def __init__(self, most: int) -> None:
-        self._left: dict[
-            Hashable, int
-        ] = {}  # by key, the number of its departure; below 0: from the main queue
+        # By key, the number of its departure; below 0, if that was from the main queue.
+        self._left: dict[Hashable, int] = {}
         self._ring: list[Hashable | None] = [None] * most
         self.count = 0  # departures, ever
 

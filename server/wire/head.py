@@ -19,9 +19,7 @@ from server.answer.phrases import phrase
 from server.answer.plan import Answer
 
 MOST_SHAPES: Final = 512
-LONG_BYTES: Final = (
-    2048  # of fields that are the same: a shape that is longer, and no form, is written each time
-)
+LONG_BYTES: Final = 2048  # of fields that are the same: unless it is a form's, a longer shape is not kept
 # By name: what stands for it in a shape. They come in the order of the fields.
 VARYING: Final = {
     b"Date": b"?date?",
