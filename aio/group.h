@@ -17,6 +17,7 @@ struct pool {
     struct queue queue;
     struct bell bell;
     uint32_t unheard;       /* pieces of work for which the bell has yet to ring */
+    uint32_t fresh;         /* that came in this turn, and for which it has rung */
     uint32_t limit, started;
     pthread_t threads[MAX_POOL_THREADS];
 };

@@ -219,13 +219,17 @@ int group_read(struct group *group, uint32_t way, uint64_t tag, int fd, uint64_t
     return read_by_thread(group, &work);
 }
 
-/* With `again`, what was there before and has not been taken yet is for one
- * thread more: those that were woken for it may be asleep in the disk. */
-static void wake(struct pool *pool, uint32_t share, bool again, void *(*run)(void *))
+/* What was there before this turn and has not been taken yet is, at its end,
+ * for one thread more: those that were woken for it may be asleep in the disk. */
+static void wake(struct pool *pool, uint32_t share, bool turn_ends, void *(*run)(void *))
 {
     uint32_t wanted = (pool->unheard + share - 1) / share;
-    wanted += again && queue_length(&pool->queue) > pool->unheard;
+    pool->fresh += pool->unheard;
     pool->unheard = 0;
+    if (turn_ends) {
+        wanted += queue_length(&pool->queue) > pool->fresh;
+        pool->fresh = 0;
+    }
     if (wanted == 0)
         return;
     uint32_t there = atomic_load(&pool->bell.sleepers);
@@ -234,11 +238,11 @@ static void wake(struct pool *pool, uint32_t share, bool again, void *(*run)(voi
     bell_ring(&pool->bell, (int)wanted);
 }
 
-static void wake_all(struct group *group, uint32_t jobs_per_thread, bool again)
+static void wake_all(struct group *group, uint32_t jobs_per_thread, bool turn_ends)
 {
-    wake(&group->submitter, 1, again, native_submitter);
-    wake(&group->openers, jobs_per_thread, again, job_thread);
-    wake(&group->readers, 1, again, job_thread);
+    wake(&group->submitter, 1, turn_ends, native_submitter);
+    wake(&group->openers, jobs_per_thread, turn_ends, job_thread);
+    wake(&group->readers, 1, turn_ends, job_thread);
 }
 
 void group_pass_on(struct group *group, uint32_t jobs_per_thread)

@@ -57,6 +57,10 @@ Search = Generator[Place, Found, Result]
 class Rules(Protocol):
     """What the owner has laid down, as far as a search needs it."""
 
+    @property
+    def leads(self) -> bool:
+        """Whether there is a detour for any path."""
+
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None: ...
 
     def error_page(self, path: bytes, status: int) -> bytes | None: ...
@@ -86,7 +90,7 @@ def search(path: bytes, target: bytes, wishes: Wishes, habits: Habits, rules: Ru
     """What to answer to a GET or HEAD of this target, whose path is `path`."""
     if hidden(path, habits.dotfiles):
         yield (yield from _failure(NOT_FOUND, path, wishes, rules))
-    elif detour := rules.detour(b"/" + path, force=True):
+    elif rules.leads and (detour := rules.detour(b"/" + path, force=True)):
         yield (yield from _detour(detour, path, target, wishes, habits, rules))
     elif not path or path.endswith(b"/"):
         listed = yield from _directory(path, target, wishes, habits)
@@ -112,7 +116,7 @@ def _or_else(
     if not isinstance(result, Missing):
         return result
     if result.status is NOT_FOUND:
-        if detour := rules.detour(b"/" + path, force=False):
+        if rules.leads and (detour := rules.detour(b"/" + path, force=False)):
             found = yield from _detour(detour, path, target, wishes, habits, rules)
             if isinstance(found, Selection):
                 found.fallback = True

@@ -99,14 +99,22 @@ class Site:
 
     # --- rules, each question answered once for a path ---
 
+    @property
+    def leads(self) -> bool:
+        """Whether there is a detour for any path."""
+        return self._rulebook.leads
+
     def detour(self, path: bytes, *, force: bool) -> tuple[bytes, int] | None:
-        if not self._rulebook.leads:
-            return None
         work_out = self._detour if len(path) <= LONG_BYTES else self._rulebook.detour
         return work_out(path, force=force)
 
     def error_page(self, path: bytes, status: int) -> bytes | None:
         return self.treatment(path, path).error_pages.get(status)
+
+    @property
+    def treatment_of_all(self) -> Treatment | None:
+        """What the rules want, if that is the same for every path."""
+        return self._rulebook.treatment
 
     def treatment(self, path: bytes, file_path: bytes) -> Treatment:
         """What the rules want for this path. Both have a leading slash."""

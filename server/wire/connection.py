@@ -176,11 +176,11 @@ class Connection:
 
     def _answer_known(self) -> None:
         """As far as Express can. The next head then goes the long way."""
-        server, inbox = self._server, self._inbox
+        server, inbox, peer = self._server, self._inbox, self._peer
         if self._pace is not None or server.draining:
             return
         try:
-            done, left = server.express.answer(self.sock, inbox.bytes, self._peer, server.date(), self)
+            done, left, sought = server.express.answer(self.sock, inbox.bytes, peer, server.date(), self)
         except OSError:
             self.drop()
             return
@@ -197,7 +197,7 @@ class Connection:
             self.deadline = server.loop.now + patience.SEND_SECONDS
             self._rest()
         else:
-            self._take(left)
+            self._take(left, sought=sought)
 
     def _serve(self) -> None:
         """Takes heads from the inbox until one has to wait for its answer, or others for theirs."""
@@ -214,20 +214,21 @@ class Connection:
             self.wake()
         self._rest()
 
-    def _take(self, asked: Asked) -> None:
+    def _take(self, asked: Asked, *, sought: bool = False) -> None:
         if isinstance(asked, Refusal):
             self._refuse(asked)
         else:
-            self._begin(asked)
+            self._begin(asked, sought)
 
     # --- deciding ---
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, request: Request, sought: bool) -> None:
+        """`sought`: an answer that is known, in vain."""
         self._last = not request.keep_alive
         if request.method not in (b"GET", b"HEAD") and not asks_for_another(request):
             self._answer_without_file(request)
             return
-        if known := self._server.recall.reply(request, self._persistence(request)):
+        if not sought and (known := self._server.recall.reply(request, self._persistence(request))):
             self._reply(request, known)
         else:
             try:

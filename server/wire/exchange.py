@@ -95,8 +95,10 @@ class Exchange:
         if result is None:
             return None
         if not self._guarded:
-            file_path = b"/" + (result.path if isinstance(result, Selection) else self._path)
-            self._treatment = self._site.treatment(b"/" + self._path, file_path)
+            self._treatment = self._site.treatment_of_all
+            if self._treatment is None:
+                file_path = b"/" + (result.path if isinstance(result, Selection) else self._path)
+                self._treatment = self._site.treatment(b"/" + self._path, file_path)
             if self.request.method == b"OPTIONS":
                 return self._permission(self._treatment, persistence)
             refusal = self._guard(self._treatment)

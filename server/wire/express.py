@@ -47,17 +47,17 @@ class Express:
 
     def answer(
         self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client
-    ) -> tuple[int, Left]:
+    ) -> tuple[int, Left, bool]:
         """Answers what the data begins with, as far as the answers are known. How many bytes of it have been
         dealt with, and what is left: the rest of an answer, if the socket is full; else the next head,
-        judged, if that is all there. Raises OSError."""
+        judged, if that is all there; and whether Recall surely knows nothing of that. Raises OSError."""
         one = self._one(data)
         if one is None:
             return self._answer_several(sock, data, peer, date, client)
         # One head, and no more, is what mostly comes: nothing is made ready for several.
         asked, reply = one
         if reply is None or (ready := _ready(reply, date)) is None:
-            return len(data), request_of(*asked)
+            return len(data), request_of(*asked), reply is None and asked[1].lasting is not None
         begin, body = ready
         size = len(begin) if body is None else len(begin) + len(body)
         self._recall.hits += 1
@@ -69,14 +69,14 @@ class Express:
             self._lose(peer, [(len(data), asked, reply, size)])
             raise
         if sent < size:
-            return len(data), _rest(asked, reply, date, sent, client)
+            return len(data), _rest(asked, reply, date, sent, client), False
         if self._log is not None:
             self._note(peer, asked, reply.said)
-        return len(data), None
+        return len(data), None, False
 
     def _answer_several(
         self, sock: socket.socket, data: bytes, peer: str, date: bytes, client: Client
-    ) -> tuple[int, Left]:
+    ) -> tuple[int, Left, bool]:
         answered: list[Answered] = []
         parts: list[Part] = []
         at = size = 0
@@ -111,8 +111,8 @@ class Express:
             if sent < size or self._log is not None:
                 rest = self._account(peer, answered, sent, date, client)
                 if rest is not None:  # what is behind it is read again
-                    return rest
-        return at, left
+                    return *rest, False
+        return at, left, False
 
     def _one(self, data: bytes) -> Meant | None:
         """What it means, if it is one head, which is what mostly comes, and known."""

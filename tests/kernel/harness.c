@@ -283,6 +283,8 @@ static void reap(bool wait)
     struct pollfd event = {.fd = service_eventfd(service), .events = POLLIN};
     int n;
     if (wait) {
+        if (any(2) == 0)
+            group_pass_on(any(2) ? native : threads, 1 + any(4));
         group_flush(native, 1 + any(4));
         group_flush(threads, 1 + any(4));
         CHECK(poll(&event, 1, SILENCE_MS) == 1);

@@ -249,6 +249,29 @@ def test_what_stands_behind_jobs_that_do_not_end_is_taken_by_other_threads(tmp_p
     os.close(root)
 
 
+def test_no_second_thread_is_woken_for_what_has_only_just_been_passed_on(tmp_path):
+    (tmp_path / "endless").touch()
+    os.truncate(tmp_path / "endless", 1 << 40)
+    root = os.open(tmp_path, os.O_PATH)
+    group = Group(openers=4)
+    until(lambda: others_states() == THREADS_ASLEEP, "nobody looks for work yet")
+    threads = len(os.listdir("/proc/self/task"))
+    for tag in range(2):
+        assert lib.group_job(group.group, tag, job_of(lib.JOB_HASH, b"endless", root)) == 0
+    lib.group_pass_on(group.group, 8)
+    until(lambda: others_states() != THREADS_ASLEEP, "a thread has one of them")
+    lib.group_flush(group.group, 8)
+    assert len(os.listdir("/proc/self/task")) == threads
+
+    def more_after_another_turn():
+        lib.group_flush(group.group, 8)
+        return len(os.listdir("/proc/self/task")) == threads + 1
+
+    until(more_after_another_turn, "the second of them has a thread")
+    group.close()
+    os.close(root)
+
+
 def test_nobody_has_to_come_back_for_jobs_when_no_thread_is_left_for_them(tmp_path):
     (tmp_path / "endless").touch()
     os.truncate(tmp_path / "endless", 1 << 40)

@@ -56,6 +56,10 @@ class Rules:
         self.detours = dict(detours)
         self.pages = dict(pages)
 
+    @property
+    def leads(self):
+        return self.detours != {}
+
     def detour(self, path, *, force):
         return self.detours.get((path, force))
 
