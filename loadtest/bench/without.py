@@ -21,9 +21,9 @@ def _nothing(*_: object) -> None:
     return None
 
 
-def _nothing_known(*_: object) -> tuple[int, None]:
+def _nothing_known(*_: object) -> tuple[int, None, bool]:
     """In place of Express.answer(): nothing of what came has been dealt with."""
-    return 0, None
+    return 0, None, False
 
 
 def _in_this_turn(self: Entry) -> float:
