@@ -56,27 +56,27 @@ class Memory:
         # By key, the number of its departure; below 0, if that was from the main queue.
         self._left: dict[Hashable, int] = {}
         self._ring: list[Hashable | None] = [None] * most
-        self.count = 0  # departures, ever
+        self._count = 0  # departures, ever
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._left
 
     def add(self, key: Hashable, *, proven: bool) -> None:
         """One that is not there. `proven`: it leaves the main queue."""
-        self.count += 1
-        place = self.count % len(self._ring)
+        self._count += 1
+        place = self._count % len(self._ring)
         oldest = self._ring[place]
         if oldest is not None:
             del self._left[oldest]
         self._ring[place] = key
-        self._left[key] = -self.count if proven else self.count
+        self._left[key] = -self._count if proven else self._count
 
     def forget(self, key: Hashable, lately: int) -> bool:
         """Whether it was among the last so many, and was not in the main queue."""
         number = self._left.pop(key, 0)
         if number != 0:
             self._ring[abs(number) % len(self._ring)] = None
-        return number > max(0, self.count - lately)
+        return number > max(0, self._count - lately)
 
 
 class Arena:

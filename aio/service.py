@@ -208,6 +208,7 @@ class Service:
     def flush(self) -> float:
         """Passes on what was asked for in this turn; call before waiting for events. In how many
         seconds it wants to be called again at the latest, whatever happens."""
+        self.news = False
         later = inf
         for device in self._devices:
             later = min(later, device.pump())
