@@ -79,27 +79,41 @@ class Memory:
         return number > max(0, self._count - lately)
 
 
+class Slot:
+    """A piece of memory and what is in it. Its number says where it is; the memory is somebody else's.
+
+    All about it in one place: what has lain there for long is met once, and not once for each.
+    """
+
+    __slots__ = (
+        "counted_at", "error", "generation", "in_main", "key", "length", "number", "pins", "queued", "uses",
+    )  # fmt: skip
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.length = 0  # how many bytes of it are good, or READING
+        self.error = 0  # the errno with which reading into it failed
+        self.generation = 0  # how often it has been taken: tells a late completion from a timely one
+        self.key: Hashable | None = None
+        self.pins = 0
+        self.uses = 0
+        self.counted_at = 0  # how many questions there had been when a use was counted last
+        self.in_main = False
+        self.queued = False
+
+
 class Arena:
-    """The states of `total` slots. Slots are plain numbers; the memory is somebody else's."""
+    """The states of `total` slots, which nobody else changes."""
 
     def __init__(self, total: int, remembered: int = 0) -> None:
         """`remembered` is how many departures at least are remembered for a second level, if there is one."""
         self.total = total
-        self._free = list(range(total - 1, -1, -1))
-        self._pins = [0] * total
-        self._length = [0] * total
-        self._error = [0] * total
-        self._generation = [0] * total
-        self._key: list[Hashable | None] = [None] * total
-        self._slot: dict[Hashable, int] = {}
-        self._uses = [0] * total
-        self._counted_at = [0] * total  # how many questions there had been when a use was counted last
+        self._free = [Slot(number) for number in range(total - 1, -1, -1)]
+        self._slot: dict[Hashable, Slot] = {}
         self._questions = 0
         self.same_use = max(1, min(SAME_USES, total // 4), total // SAME_USE_SHARE)
-        self._in_main = [False] * total
-        self._queued = [False] * total
-        self._small: deque[int] = deque()
-        self._main: deque[int] = deque()
+        self._small: deque[Slot] = deque()
+        self._main: deque[Slot] = deque()
         self._gone = Memory(max(total, remembered))
         self._has_second_level = remembered > 0
         self._reading = 0
@@ -107,25 +121,13 @@ class Arena:
         self.hits = 0
         self.evictions = 0
 
-    def find(self, key: Hashable) -> int | None:
+    def find(self, key: Hashable) -> Slot | None:
         """The slot that holds the block, or that it is being read into."""
         return self._slot.get(key)
 
     def remembers(self, key: Hashable) -> bool:
         """Whether the block was here before, and has left, and there is a second level for it."""
         return self._has_second_level and key in self._gone
-
-    def length(self, slot: int) -> int:
-        """How many bytes of the slot are good, or READING."""
-        return self._length[slot]
-
-    def error(self, slot: int) -> int:
-        """The errno with which reading into it failed, or 0."""
-        return self._error[slot]
-
-    def generation(self, slot: int) -> int:
-        """How often the slot has been taken: tells a late completion from a timely one."""
-        return self._generation[slot]
 
     def census(self) -> Census:
         free = len(self._free)
@@ -136,115 +138,98 @@ class Arena:
         """Whether take() would find a slot."""
         return bool(self._free) or self._kept > 0
 
-    def take(self, key: Hashable | None) -> int | None:
+    def take(self, key: Hashable | None) -> Slot | None:
         """A slot for the kernel to read the block into, pinned once; None if all are busy.
 
         A block without a key is nobody else's and is not kept.
         """
-        if not self._free and not self._evict():
+        slot = self._free.pop() if self._free else self._evicted()
+        if slot is None:
             return None
-        slot = self._free.pop()
-        self._generation[slot] += 1
-        self._pins[slot] = 1
-        self._length[slot] = READING
-        self._error[slot] = 0
+        slot.generation += 1
+        slot.pins = 1
+        slot.length = READING
+        slot.error = 0
         self._reading += 1
         if key is not None:
-            self._key[slot] = key
+            slot.key = key
             self._slot[key] = slot
-            self._uses[slot] = 0
+            slot.uses = 0
             self._questions += 1
-            self._counted_at[slot] = self._questions
-            self._in_main[slot] = self._gone.forget(key, self.total)
+            slot.counted_at = self._questions
+            slot.in_main = self._gone.forget(key, self.total)
         return slot
 
-    def pin(self, slot: int) -> None:
+    def pin(self, slot: Slot) -> None:
         """One more who sends from it, or waits for it: it was asked for again."""
-        if self._pins[slot] == 0 and self._length[slot] != READING:
+        if slot.pins == 0 and slot.length != READING:
             self._kept -= 1
-        self._pins[slot] += 1
+        slot.pins += 1
         self.use(slot)
 
-    def use(self, slot: int) -> None:
+    def use(self, slot: Slot) -> None:
         """It was asked for again."""
         self.hits += 1
         self._questions += 1
-        if self._questions - self._counted_at[slot] > self.same_use:
-            self._counted_at[slot] = self._questions
-            if self._uses[slot] < MOST_USES:
-                self._uses[slot] += 1
+        if self._questions - slot.counted_at > self.same_use:
+            slot.counted_at = self._questions
+            if slot.uses < MOST_USES:
+                slot.uses += 1
 
-    def unpin(self, slot: int) -> None:
-        assert self._pins[slot] > 0, "unpinned more often than pinned"
-        self._pins[slot] -= 1
-        if self._pins[slot] == 0 and self._length[slot] != READING:
+    def unpin(self, slot: Slot) -> None:
+        assert slot.pins > 0, "unpinned more often than pinned"
+        slot.pins -= 1
+        if slot.pins == 0 and slot.length != READING:
             self._settle(slot)
 
-    def filled(self, slot: int, length: int, keep: bool) -> None:
+    def filled(self, slot: Slot, length: int, keep: bool) -> None:
         """The kernel has given it back with `length` good bytes."""
-        assert self._length[slot] == READING, "filled twice"
-        self._length[slot] = length
+        assert slot.length == READING, "filled twice"
+        slot.length = length
         self._reading -= 1
         if not keep:
             self._forget(slot)
-        if self._pins[slot] == 0:
+        if slot.pins == 0:
             self._settle(slot)
 
-    def failed(self, slot: int, error: int) -> None:
+    def failed(self, slot: Slot, error: int) -> None:
         """The kernel has given it back with nothing but an errno."""
-        self._error[slot] = error
+        slot.error = error
         self.filled(slot, 0, keep=False)
 
-    def _settle(self, slot: int) -> None:
+    def _settle(self, slot: Slot) -> None:
         """Full and nobody's: kept if it has a name, else free."""
-        if self._key[slot] is None:
+        if slot.key is None:
             self._free.append(slot)
             return
         self._kept += 1
-        if not self._queued[slot]:
-            self._queued[slot] = True
-            (self._main if self._in_main[slot] else self._small).append(slot)
+        if not slot.queued:
+            slot.queued = True
+            (self._main if slot.in_main else self._small).append(slot)
 
-    def _forget(self, slot: int) -> None:
-        key = self._key[slot]
-        if key is not None:
-            del self._slot[key]
-            self._key[slot] = None
+    def _forget(self, slot: Slot) -> None:
+        if slot.key is not None:
+            del self._slot[slot.key]
+            slot.key = None
 
-    def _evict(self) -> bool:
-        """Frees one kept slot. Those met on the way that are pinned leave their queue until
+    def _evicted(self) -> Slot | None:
+        """One that was kept, and is free now. Those met on the way that are pinned leave their queue until
         they are kept again, so that nobody walks over them twice."""
         while self._kept > 0:
             small_is_full = len(self._small) * SMALL_SHARE >= self.total
-            if self._small and (small_is_full or not self._main):
-                slot = self._small.popleft()
-                if self._pinned(slot):
-                    continue
-                if self._uses[slot] > 0:
-                    self._uses[slot] = 0
-                    self._in_main[slot] = True
-                    self._main.append(slot)
-                    continue
-                self._gone.add(self._key[slot], proven=False)
+            from_small = bool(self._small) and (small_is_full or not self._main)
+            slot = self._small.popleft() if from_small else self._main.popleft()
+            if slot.pins > 0:
+                slot.queued = False
+            elif slot.uses > 0:
+                slot.uses = 0 if from_small else slot.uses - 1
+                slot.in_main = True
+                self._main.append(slot)
             else:
-                slot = self._main.popleft()
-                if self._pinned(slot):
-                    continue
-                if self._uses[slot] > 0:
-                    self._uses[slot] -= 1
-                    self._main.append(slot)
-                    continue
-                self._gone.add(self._key[slot], proven=True)
-            self._queued[slot] = False
-            self._forget(slot)
-            self._kept -= 1
-            self._free.append(slot)
-            self.evictions += 1
-            return True
-        return False
-
-    def _pinned(self, slot: int) -> bool:
-        if self._pins[slot] > 0:
-            self._queued[slot] = False
-            return True
-        return False
+                self._gone.add(slot.key, proven=not from_small)
+                slot.queued = False
+                self._forget(slot)
+                self._kept -= 1
+                self.evictions += 1
+                return slot
+        return None

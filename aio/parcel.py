@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from aio._kernel import lib
+from aio.arena import Slot
 from aio.file import Shrunk
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Loan:
 
     __slots__ = ("_lead", "_lender", "_size", "_slots")
 
-    def __init__(self, lender: Pointer, slots: list[int], lead: int, size: int) -> None:
+    def __init__(self, lender: Pointer, slots: list[Slot], lead: int, size: int) -> None:
         """`size` bytes from `lead` in the first of at most LONGEST_LOAN slots on."""
         self._lender = lender
         self._slots = slots
@@ -52,7 +53,8 @@ class Loan:
         n = len(slots)
         sent = lib.lender_send(
             self._lender, sock, head, len(head), self._lead, self._size,
-            slots[0], slots[1] if n > 1 else 0, slots[2] if n > 2 else 0, slots[3] if n > 3 else 0,
+            slots[0].number, slots[1].number if n > 1 else 0, slots[2].number if n > 2 else 0,
+            slots[3].number if n > 3 else 0,
         )  # fmt: skip
         if sent < 0:
             raise OSError(-sent, os.strerror(-sent))

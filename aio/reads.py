@@ -11,7 +11,7 @@ from errno import EINVAL
 from typing import Any, Final
 
 from aio._kernel import lib
-from aio.arena import BLOCK
+from aio.arena import BLOCK, Slot
 from aio.depth import Depth
 from aio.file import File
 from aio.line import Line
@@ -46,7 +46,7 @@ class Fetch(Awaited):
         file: File,
         start: int,
         size: int,
-        slots: list[int],
+        slots: list[Slot],
         way: int,
         keep: bool,
         audience: BlockStream,
@@ -105,10 +105,14 @@ class Reads:
         """The first `length` bytes, if they are in memory in one block. They are not held: at the
         next call to anything here they may be others."""
         slot = self.arena.find((file.identity, 0)) if self.cached and not file.changed else None
-        if slot is None or self.arena.length(slot) < length:
+        if slot is None or slot.length < length:
             return None
         self.arena.use(slot)
-        return self.loan([slot], 0, length) or self.memory[slot * BLOCK : slot * BLOCK + length]
+        return self.loan([slot], 0, length) or self.bytes_of(slot, 0, length)
+
+    def bytes_of(self, slot: Slot, lead: int, size: int) -> memoryview:
+        at = slot.number * BLOCK + lead
+        return self.memory[at : at + size]
 
     # --- for streams ---
 
@@ -134,7 +138,7 @@ class Reads:
         return min(RUN, self.slot_quota - self.slots_in_flight)
 
     def fetch(
-        self, file: File, start: int, size: int, slots: list[int], audience: BlockStream, *, again: bool
+        self, file: File, start: int, size: int, slots: list[Slot], audience: BlockStream, *, again: bool
     ) -> None:
         """Reads `size` bytes from `start` into the slots, which the caller has taken. `again`: they
         were here before, and may be soon: the page cache is to keep them for all processes."""
@@ -151,10 +155,10 @@ class Reads:
         self.slots_in_flight += len(slots)
         for slot in slots:
             self._fetches[slot] = fetch
-            self._service.will_use(slot)
+            self._service.will_use(slot.number)
         self._submit(fetch)
 
-    def join(self, slot: int, stream: BlockStream) -> None:
+    def join(self, slot: Slot, stream: BlockStream) -> None:
         """The stream, too, waits for what is being read into this slot."""
         self._fetches[slot].audience.append(stream)
 
@@ -168,7 +172,7 @@ class Reads:
     def lends(self) -> bool:
         return self._service.lends
 
-    def loan(self, slots: list[int], lead: int, size: int) -> Loan | None:
+    def loan(self, slots: list[Slot], lead: int, size: int) -> Loan | None:
         """Bytes of full slots, if they are better lent than copied."""
         if size < SHORTEST_LOAN or not self.lends:
             return None
@@ -208,7 +212,8 @@ class Reads:
         n = len(slots)
         refused = lib.group_read(
             self._group, fetch.way, tag, fetch.file.fd, fetch.file.inode, fetch.start, fetch.size,
-            slots[0], slots[1] if n > 1 else 0, slots[2] if n > 2 else 0, slots[3] if n > 3 else 0,
+            slots[0].number, slots[1].number if n > 1 else 0, slots[2].number if n > 2 else 0,
+            slots[3].number if n > 3 else 0,
         )  # fmt: skip
         assert refused == 0, "the quota is below what the group holds"
 

@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aio._kernel import ffi, lib
-from aio.arena import BLOCK, Arena
+from aio.arena import BLOCK, Arena, Slot
 
 if TYPE_CHECKING:
     from aio._kernel import Pointer
@@ -74,7 +74,7 @@ class Service:
         self.arena = Arena(slots, remembered)
         self.memory = memoryview(ffi.buffer(lib.memory_base(self._memory), slots * BLOCK))
         self._ready = 0  # slots whose memory has been asked to be ready
-        self.fetches: dict[int, Fetch] = {}  # by slot; disks that know the same file share its reads
+        self.fetches: dict[Slot, Fetch] = {}  # by slot; disks that know the same file share its reads
         self.counters: Counter[str] = Counter()
         self._report = report
         self.lender = self._new_lender()
@@ -115,19 +115,19 @@ class Service:
         self._jobs += 1
         return self._jobs << 1 | 1
 
-    def read_tag(self, slot: int) -> int:
+    def read_tag(self, slot: Slot) -> int:
         """The tag of a read that begins in this slot: the slot and its generation."""
-        return (self.arena.generation(slot) << 24 | slot) << 1
+        return (slot.generation << 24 | slot.number) << 1
 
-    def will_use(self, slot: int) -> None:
-        """A read into this slot comes soon: keeps memory ready ahead of it.
+    def will_use(self, number: int) -> None:
+        """A read into the slot of this number comes soon: keeps memory ready ahead of it.
 
         What is touched while there is time for it need not be when there is none: on a core that is
         full the thread for that never comes to run, and the reads pay.
         """
-        ahead = max(AHEAD, slot)
-        if slot + ahead // 2 > self._ready:
-            self._ready = slot + ahead
+        ahead = max(AHEAD, number)
+        if number + ahead // 2 > self._ready:
+            self._ready = number + ahead
             lib.memory_want(self._memory, min(self._ready, self.arena.total))
 
     # --- for streams, of whatever device: all take from the same slots ---

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from errno import ESTALE
 from typing import TYPE_CHECKING, Final, Protocol
 
-from aio.arena import BLOCK, READING
+from aio.arena import BLOCK, READING, Slot
 from aio.file import File, Shrunk
 from aio.parcel import LONGEST_LOAN, Loan, Parcel
 from aio.window import window
@@ -33,7 +33,7 @@ class Held:
 
     __slots__ = ("slot", "start", "warm")
 
-    def __init__(self, slot: int, start: int, warm: bool) -> None:
+    def __init__(self, slot: Slot, start: int, warm: bool) -> None:
         self.slot = slot
         self.start = start
         self.warm = warm  # it was full when it was asked for
@@ -109,14 +109,13 @@ class BlockStream:
             return None
         held = self._held[0]
         slot = held.slot
-        length = self._reads.arena.length(slot)
-        if length == READING:
+        if slot.length == READING:
             self._starved = True
             return None
-        if error := self._reads.arena.error(slot):
-            raise OSError(error, "the disk could not read it")
+        if slot.error:
+            raise OSError(slot.error, "the disk could not read it")
         lead = self._position - held.start
-        size = min(length - lead, self._end - self._position)
+        size = min(slot.length - lead, self._end - self._position)
         if size <= 0:
             raise Shrunk
         # What has just been read may never be asked for again: to lend it would be to have the
@@ -125,10 +124,9 @@ class BlockStream:
         if loan is not None:
             return loan
         self._offered = size
-        at = slot * BLOCK + lead
-        return self._reads.memory[at : at + size]
+        return self._reads.bytes_of(slot, lead, size)
 
-    def _loan(self, slot: int, lead: int, size: int) -> Loan | None:
+    def _loan(self, slot: Slot, lead: int, size: int) -> Loan | None:
         """With the blocks that follow, as far as they are there as well: if the reader takes them, four cost
         little more than one. They need not be held for that, since they are lent at once or not at all."""
         arena = self._reads.arena
@@ -139,10 +137,10 @@ class BlockStream:
             if n < len(self._held) and not self._held[n].warm:
                 break
             following = arena.find((self._file.identity, at // BLOCK))
-            if following is None or (length := arena.length(following)) <= 0:
+            if following is None or following.length <= 0:
                 break
             slots.append(following)
-            at += min(length, self._end - at)
+            at += min(following.length, self._end - at)
         self._offered = at - self._position
         return self._reads.loan(slots, lead, self._offered)
 
@@ -202,7 +200,7 @@ class BlockStream:
                 self._run = min(self._run * 2, self._reads.longest_run)
             else:
                 self._ahead = min(self._ahead + 1, MOST_AHEAD) if self._reads.spare else 1
-        elif self._held and self._reads.arena.length(self._held[-1].slot) != READING:
+        elif self._held and self._held[-1].slot.length != READING:
             self._easy += 1
             if self._easy > EASY_RUNS * self._run:
                 self._easy = 0
@@ -216,7 +214,7 @@ class BlockStream:
         while True:
             had_nothing = not self._held
             served = self.reach()
-            if not had_nothing or not self._held or self._reads.arena.length(self._held[0].slot) == READING:
+            if not had_nothing or not self._held or self._held[0].slot.length == READING:
                 return served
             self.wake()  # it was read for somebody else meanwhile
             if self.closed:
@@ -240,7 +238,7 @@ class BlockStream:
         if slot is None:
             return may_read and self._read(self._asked, BLOCK)
         arena.pin(slot)
-        warm = arena.length(slot) != READING
+        warm = slot.length != READING
         if not warm:
             self._reads.join(slot, self)
         self._hold(slot, index * BLOCK, warm=warm)
@@ -252,7 +250,7 @@ class BlockStream:
         if room <= 0:
             return False
         start, size, _ = window(offset, self._end - offset, unit, room * BLOCK)
-        slots: list[int] = []
+        slots: list[Slot] = []
         arena = self._reads.arena
         cached = self._reads.cached
         again = cached and arena.remembers((self._file.identity, start // BLOCK))
@@ -275,6 +273,6 @@ class BlockStream:
         unit = self._file.unit
         return -(-(self._file.size - start) // unit) * unit
 
-    def _hold(self, slot: int, start: int, *, warm: bool) -> None:
+    def _hold(self, slot: Slot, start: int, *, warm: bool) -> None:
         self._held.append(Held(slot, start, warm))
         self._asked = start + BLOCK

@@ -23,7 +23,7 @@ from itertools import accumulate
 from math import inf
 from random import Random
 
-from aio.arena import Arena
+from aio.arena import Arena, Slot
 
 Trace = Sequence[Hashable]
 
@@ -45,7 +45,7 @@ PARTS = 4  # in which each block of a scan by ranges is asked for, one after the
 def arena_hits(trace: Trace, slots: int, held: int = HELD) -> int:
     """How many are found by one who sends from `held` blocks at a time."""
     arena = Arena(slots)
-    sending: deque[int] = deque()
+    sending: deque[Slot] = deque()
     hits = 0
     for key in trace:
         if len(sending) >= min(held, slots):

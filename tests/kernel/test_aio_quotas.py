@@ -174,7 +174,7 @@ def test_a_reader_in_line_is_called_when_its_block_was_read_for_another(root, ba
             bench.until(lambda: first.view() is not None)
             key = (hot.file.identity, SIZE // BLOCK - 1)
             slot = bench.service.arena.take(key)
-            bench.service.memory[slot * BLOCK : (slot + 1) * BLOCK] = tile(SIZE - BLOCK, BLOCK)
+            bench.disk.reads.bytes_of(slot, 0, BLOCK)[:] = tile(SIZE - BLOCK, BLOCK)
             bench.service.arena.filled(slot, BLOCK, keep=True)
             bench.service.arena.unpin(slot)
             bench.until(lambda: late.done)

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from aio.arena import MOST_USES, READING, Arena, Census
+from aio.arena import MOST_USES, READING, Arena, Census, Slot
 
 KEYS = range(24)
 BLOCK_LENGTHS = st.integers(0, 4096)
@@ -39,8 +39,8 @@ class ArenaMachine(RuleBasedStateMachine):
     def make(self, total: int) -> None:
         self.total = total
         self.arena = Arena(total)
-        self.held: dict[int, Held] = {}
-        self.takes: Counter[int] = Counter()
+        self.held: dict[Slot, Held] = {}
+        self.takes: Counter[Slot] = Counter()
 
     @rule(key=st.sampled_from(KEYS))
     def ask_for_a_block(self, key: int) -> None:
@@ -111,10 +111,10 @@ class ArenaMachine(RuleBasedStateMachine):
         self.held[slot].error = error
         self.free_if_nobodys(slot)
 
-    def one_being_read(self, data: st.DataObject) -> int:
+    def one_being_read(self, data: st.DataObject) -> Slot:
         return data.draw(st.sampled_from([slot for slot, held in self.held.items() if held.reading]))
 
-    def free_if_nobodys(self, slot: int) -> None:
+    def free_if_nobodys(self, slot: Slot) -> None:
         if self.held[slot].kept and self.held[slot].key is None:
             del self.held[slot]
 
@@ -140,13 +140,14 @@ class ArenaMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_generation_is_how_often_the_slot_was_taken(self) -> None:
-        for slot in range(self.total):
-            assert self.arena.generation(slot) == self.takes[slot]
+        assert len({slot.number for slot in self.takes} & set(range(self.total))) == len(self.takes)
+        for slot, takes in self.takes.items():
+            assert slot.generation == takes
 
     @invariant()
     def a_slot_tells_what_became_of_its_read(self) -> None:
         for slot, held in self.held.items():
-            assert (self.arena.length(slot), self.arena.error(slot)) == (held.length, held.error)
+            assert (slot.length, slot.error) == (held.length, held.error)
 
 
 TestArena = ArenaMachine.TestCase

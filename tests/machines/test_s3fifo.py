@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from aio.arena import READING, Arena
+from aio.arena import READING, Arena, Slot
 
 KEYS = st.integers(0, 19)
 SMALL_PERCENT = 10
@@ -86,10 +86,10 @@ class OrderMachine(RuleBasedStateMachine):
     def make(self, total: int, remembered: int) -> None:
         self.arena = Arena(total, remembered)
         self.queues = Queues(total, remembered)
-        self.readers: list[tuple[int, int]] = []  # key and slot of each
+        self.readers: list[tuple[int, Slot]] = []  # key and slot of each
         self.present: set[int] = set()  # keys
 
-    def ask(self, key: int) -> int | None:
+    def ask(self, key: int) -> Slot | None:
         left = {one[0] for one in self.queues.left if one is not None}
         assert self.arena.remembers(key) == (self.queues.remembered > 0 and key in left)
         slot = self.arena.find(key)
@@ -115,7 +115,7 @@ class OrderMachine(RuleBasedStateMachine):
     def settle(self, key: int) -> None:
         """It is perhaps nobody's now."""
         slot = self.arena.find(key)
-        if slot is not None and self.arena.length(slot) != READING and key not in self.busy():
+        if slot is not None and slot.length != READING and key not in self.busy():
             self.queues.keep(key)
 
     @rule(keys=st.lists(KEYS, min_size=1, max_size=30))
@@ -124,7 +124,7 @@ class OrderMachine(RuleBasedStateMachine):
             slot = self.ask(key)
             if slot is None:
                 return
-            if self.arena.length(slot) == READING:
+            if slot.length == READING:
                 self.arena.filled(slot, 1, keep=True)
             self.arena.unpin(slot)
             self.settle(key)
@@ -153,9 +153,9 @@ class OrderMachine(RuleBasedStateMachine):
             self.present.remove(key)
         self.settle(key)
 
-    def reading(self) -> list[tuple[int, int]]:
+    def reading(self) -> list[tuple[int, Slot]]:
         found = ((key, self.arena.find(key)) for key in sorted(self.present))
-        return [(key, slot) for key, slot in found if slot is not None and self.arena.length(slot) == READING]
+        return [(key, slot) for key, slot in found if slot is not None and slot.length == READING]
 
     @invariant()
     def the_right_ones_are_here(self) -> None:
