@@ -106,13 +106,9 @@ class _Lib:
         sock: int,
         head: bytes,
         head_size: int,
+        slots: list[int],
         lead: int,
         size: int,
-        s0: int,
-        s1: int,
-        s2: int,
-        s3: int,
-        /,
     ) -> int: ...
 
 ffi: _FFI

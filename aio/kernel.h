@@ -164,7 +164,7 @@ void group_pass_on(struct group *, uint32_t jobs_per_thread);
  * are threads for them, 1 is returned, and each call wakes one more. */
 int group_flush(struct group *, uint32_t jobs_per_thread);
 
-#define SLOTS_PER_LOAN 4
+#define SLOTS_PER_LOAN 8
 #define SHORTEST_LOAN 65536  /* bytes: to copy what is shorter is no dearer */
 
 /* Sends slots without copying them; for one thread. To be made before a slot
@@ -178,7 +178,7 @@ void lender_free(struct lender *);
  * many as it takes, from `lead` in the first one on, to a socket that does not
  * block; returns how many of both together it took, or a negative errno. What
  * is short is copied all the same. */
-int64_t lender_send(struct lender *, int sock, const char *head, uint32_t head_size, uint32_t lead,
-                    uint32_t size, uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3);
+int64_t lender_send(struct lender *, int sock, const char *head, uint32_t head_size, const uint32_t *slots,
+                    uint32_t lead, uint32_t size);
 
 #endif

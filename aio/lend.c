@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #ifndef PIPE_BYTES
-#define PIPE_BYTES (1024 * 1024)  /* as many as a loan has, and any user may ask for, but not again and again */
+#define PIPE_BYTES (1024 * 1024)  /* as many as any user may ask for, but not again and again */
 #endif
 
 /* The pipe is empty whenever nobody is in here. Without room nothing is lent. */
@@ -165,11 +165,10 @@ static int64_t lend(struct lender *lender, int sock, struct iovec *parts, size_t
     return (int64_t)sent;
 }
 
-int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t head_size, uint32_t lead,
-                    uint32_t size, uint32_t slot0, uint32_t slot1, uint32_t slot2, uint32_t slot3)
+int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t head_size, const uint32_t *slots,
+                    uint32_t lead, uint32_t size)
 {
     struct memory *memory = lender->memory;
-    const uint32_t slots[] = {slot0, slot1, slot2, slot3};
     struct iovec parts[1 + SLOTS_PER_LOAN] = {{(void *)head, head_size}};
     int64_t ends[SLOTS_PER_LOAN];
     uint32_t count = 0;

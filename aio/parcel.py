@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from aio._kernel import lib
-from aio.arena import Slot
 from aio.file import Shrunk
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ class Loan:
 
     __slots__ = ("_lead", "_lender", "_size", "_slots")
 
-    def __init__(self, lender: Pointer, slots: list[Slot], lead: int, size: int) -> None:
-        """`size` bytes from `lead` in the first of at most LONGEST_LOAN slots on."""
+    def __init__(self, lender: Pointer, slots: list[int], lead: int, size: int) -> None:
+        """`size` bytes from `lead` in the first of at most LONGEST_LOAN slots on, which are numbers."""
         self._lender = lender
         self._slots = slots
         self._lead = lead
@@ -49,13 +48,7 @@ class Loan:
         return type(self)(self._lender, self._slots, self._lead, min(size, self._size))
 
     def send_to(self, sock: int, head: bytes) -> int:
-        slots = self._slots
-        n = len(slots)
-        sent = lib.lender_send(
-            self._lender, sock, head, len(head), self._lead, self._size,
-            slots[0].number, slots[1].number if n > 1 else 0, slots[2].number if n > 2 else 0,
-            slots[3].number if n > 3 else 0,
-        )  # fmt: skip
+        sent = lib.lender_send(self._lender, sock, head, len(head), self._slots, self._lead, self._size)
         if sent < 0:
             raise OSError(-sent, os.strerror(-sent))
         return sent

@@ -69,8 +69,8 @@ class BlockStream:
     """Ask view(); say advance(n) when n bytes of it are gone; close() when done, early or not."""
 
     __slots__ = (
-        "_ahead", "_asked", "_easy", "_end", "_file", "_held", "_lost", "_offered", "_position", "_reads",
-        "_reserved", "_run", "_starved", "brief", "closed", "wake",
+        "_ahead", "_asked", "_beyond", "_easy", "_end", "_file", "_held", "_lost", "_offered", "_position",
+        "_reads", "_reserved", "_run", "_starved", "brief", "closed", "wake",
     )  # fmt: skip
 
     def __init__(self, reads: Reads, file: File, offset: int, length: int, wake: Callable[[], None]) -> None:
@@ -87,6 +87,7 @@ class BlockStream:
         self._easy = 0  # blocks since the reader had to wait that were followed by all that was asked for
         self._lost = False  # what was held has been given to others
         self._offered = 0  # bytes, in the last view
+        self._beyond: list[Slot] = []  # those behind what is held that it was from
         self._reserved = False  # the reader took little of one, and no whole block since
         self.brief = length <= BLOCK  # it is not for long that it stands in anybody's way
         self.wake = wake
@@ -127,22 +128,27 @@ class BlockStream:
         return self._reads.bytes_of(slot, lead, size)
 
     def _loan(self, slot: Slot, lead: int, size: int) -> Loan | None:
-        """With the blocks that follow, as far as they are there as well: if the reader takes them, four cost
+        """With the blocks that follow, as far as they are there as well: if the reader takes them, eight cost
         little more than one. They need not be held for that, since they are lent at once or not at all."""
         arena = self._reads.arena
-        slots = [slot]
+        numbers = [slot.number]
+        self._beyond = []
         at = self._position + size
         longest = 1 if self._reserved else LONGEST_LOAN
-        while (n := len(slots)) < longest and at < self._end and at % BLOCK == 0:
-            if n < len(self._held) and not self._held[n].warm:
-                break
-            following = arena.find((self._file.identity, at // BLOCK))
+        while (n := len(numbers)) < longest and at < self._end and at % BLOCK == 0:
+            if n < len(self._held):
+                held = self._held[n]
+                following: Slot | None = held.slot if held.warm else None
+            else:
+                following = arena.find((self._file.identity, at // BLOCK))
+                if following is not None:
+                    self._beyond.append(following)
             if following is None or following.length <= 0:
                 break
-            slots.append(following)
+            numbers.append(following.number)
             at += min(following.length, self._end - at)
         self._offered = at - self._position
-        return self._reads.loan(slots, lead, self._offered)
+        return self._reads.loan(numbers, lead, self._offered)
 
     def advance(self, count: int) -> None:
         self._position += count
@@ -160,10 +166,8 @@ class BlockStream:
     def _skip(self) -> None:
         """More was sent than was held: that was asked for again all the same."""
         after = self._end if self._position == self._end else self._position // BLOCK * BLOCK
-        arena = self._reads.arena
-        for at in range(self._asked, after, BLOCK):
-            if (slot := arena.find((self._file.identity, at // BLOCK))) is not None:
-                arena.use(slot)
+        for slot in self._beyond[: -(-(after - self._asked) // BLOCK)]:
+            self._reads.arena.use(slot)
         self._asked = after
 
     def stall(self, *, at_once: bool = False) -> None:
@@ -254,7 +258,8 @@ class BlockStream:
         arena = self._reads.arena
         cached = self._reads.cached
         again = cached and arena.remembers((self._file.identity, start // BLOCK))
-        for at in range(start, start + size, BLOCK):
+        at = start
+        while at < start + size:
             key = (self._file.identity, at // BLOCK) if cached else None
             if slots and key is not None and arena.find(key) is not None:
                 break
@@ -262,6 +267,7 @@ class BlockStream:
             if slot is None:
                 break
             slots.append(slot)
+            at += BLOCK
         size = min(size, len(slots) * BLOCK, self._rounded_end(start))
         self._reads.fetch(self._file, start, size, slots, self, again=again)
         for n, slot in enumerate(slots):

@@ -205,17 +205,15 @@ static void take_loans(void)
 /* `there` bytes that have been read into the slots, or what is behind some of them. */
 static void lend(const struct request *request, int64_t there)
 {
-    uint32_t lead = any(SLOT < (uint32_t)there ? SLOT : (uint32_t)there), slot[SLOTS_PER_LOAN] = {0};
+    uint32_t lead = any(SLOT < (uint32_t)there ? SLOT : (uint32_t)there);
     if (lender == NULL || lent == LOANS)
         return;
-    memcpy(slot, request->slot, request->used * sizeof *slot);
-    int64_t taken = lender_send(lender, sender, "", 0, lead, (uint32_t)there - lead,
-                                slot[0], slot[1], slot[2], slot[3]);
+    int64_t taken = lender_send(lender, sender, "", 0, request->slot, lead, (uint32_t)there - lead);
     CHECK(taken > 0 || taken == -EAGAIN);
     /* They have just been read into. What nobody has may be overwritten. */
     bool copied = (uint32_t)there - lead < SHORTEST_LOAN;
     for (int64_t n = 0; n < request->used && n * (int64_t)SLOT < there; n++)
-        CHECK(memory_is_lent(memory, slot[n]) == (!copied && taken > 0 && lead + taken > n * (int64_t)SLOT));
+        CHECK(memory_is_lent(memory, request->slot[n]) == (!copied && taken > 0 && lead + taken > n * (int64_t)SLOT));
     if (taken > 0) {
         loans[lent].offset = request->offset + lead;
         loans[lent++].size = taken;

@@ -20,9 +20,9 @@ from loadtest import disks
 from tests.kernel.ways import BACKENDS, VMSPLICE, Bench, in_child, refuse, tile
 from tests.rig.until import until
 
-BLOCKS = 5
+BLOCKS = LONGEST_LOAN + 1
 SIZE = BLOCKS * BLOCK - 1000
-SLOTS = 10
+SLOTS = 2 * BLOCKS
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 CACHED = [name for name, backend in BACKENDS.items() if backend.means.cached]
 
@@ -117,7 +117,7 @@ def test_what_is_lent_arrives(root, backend):
 def test_what_is_lent_may_be_cut(root):
     with lending(root) as bench, bench.opened("1") as opened, connected() as (ours, theirs):
         warm(bench, opened.file)
-        for most in (1, 4096, 70_001, BLOCK, BLOCK + 1, 3 * BLOCK, 10 * BLOCK):
+        for most in (1, 4096, 70_001, BLOCK, BLOCK + 1, 3 * BLOCK, SIZE):
             lent = loan(bench, opened.file, 0, SIZE).at_most(most)
             assert len(lent) == min(most, LONGEST_LOAN * BLOCK)
             count = lent.send_to(ours.fileno(), b"")
