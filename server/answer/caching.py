@@ -34,20 +34,23 @@ WORKERS: Final = re.compile(rb"(?:sw|service-?worker)\b.*", re.IGNORECASE)
 
 def default_cache_control(path: bytes, content_type: bytes) -> bytes:
     """The Cache-Control field of the file at this path."""
-    if content_type.startswith((b"text/html", b"application/xhtml")):
+    if content_type.startswith(b"text/html") or content_type.startswith(b"application/xhtml"):
         return HTML
-    name = path.rpartition(b"/")[2]
     hashed = path.find(b"_") >= 0 and HASHED_DIRECTORY.search(path)  # most paths have none
-    if not hashed and not _has_fingerprint(name):
+    if not hashed and not _has_fingerprint(path):
         return REST
-    keeps_its_name = WORKERS.fullmatch(name) or content_type == b"application/manifest+json"
+    is_worker = WORKERS.fullmatch(path.rpartition(b"/")[2])
+    keeps_its_name = is_worker or content_type == b"application/manifest+json"
     return REST if keeps_its_name else FOR_EVER
 
 
-def _has_fingerprint(name: bytes) -> bool:
+def _has_fingerprint(path: bytes) -> bool:
     """Digits and letters of a fingerprint change places more often than those of any word, date or
     version do. One in three or so has too few of either, and is asked about like all the rest."""
-    if name.rpartition(b".")[2].lower() not in ENDINGS or UUID.search(name):
+    if path.rpartition(b".")[2].lower() not in ENDINGS:
+        return False
+    name = path.rpartition(b"/")[2]
+    if UUID.search(name):
         return False
     if match := HEX.fullmatch(name):
         return len(RUN.findall(match[1])) >= FEWEST_RUNS

@@ -155,6 +155,11 @@ def content_type(path: bytes, overrides: Mapping[bytes, bytes] = MappingProxyTyp
     >>> content_type(b"lib/app.MJS")
     b'text/javascript; charset=utf-8'
     """
+    stem, _, ending = path.rpartition(b".")
+    if stem and not stem.endswith(b"/") and not stem.endswith(b"."):
+        known = overrides.get(ending) or _BY_ENDING.get(ending)
+        if known is not None:  # it is the ending of a name, then, as it stands, and most are
+            return known
     name = path.rpartition(b"/")[2]
     if name.lstrip(b".").find(b".") < 0:
         return _BY_NAME.get(name.lower(), DEFAULT)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from http import HTTPStatus
 
 from server.answer.found import Found, Inventory, Place, Result, Selection
-from server.answer.search import Steps
+from server.answer.search import Steps, failure, search
+from server.answer.wishes import Wishes
 from server.files.entry import Entry, Waiter
 from server.files.site import Site
 
@@ -14,26 +16,30 @@ class Inquiry:
     """Ask proceed() until it has a result; if it has none, the waiter is told when to go on."""
 
     __slots__ = (
-        "_begin",
-        "_consulted",
-        "_entries",
-        "_found",
-        "_place",
-        "_site",
-        "_steps",
-        "_waiter",
-        "entry",
-        "result",
-    )
+        "_consulted", "_entries", "_found", "_path", "_place", "_refused", "_site", "_steps", "_target",
+        "_waiter", "_wishes", "entry", "result",
+    )  # fmt: skip
 
-    def __init__(self, site: Site, begin: Callable[[], Steps], waiter: Waiter) -> None:
+    def __init__(
+        self,
+        site: Site,
+        path: bytes,
+        target: bytes,
+        wishes: Wishes,
+        waiter: Waiter,
+        refused: HTTPStatus | None = None,
+    ) -> None:
+        """`refused`: why the client may not have it, so that only what is said of that is searched for."""
         self._site = site
-        self._begin = begin
+        self._path = path
+        self._target = target
+        self._wishes = wishes
         self._waiter = waiter
+        self._refused = refused
         self._restart()
 
     def _restart(self) -> None:
-        self._steps = self._begin()
+        self._steps = self._begin()  # by the site's rules of now
         self._entries: dict[Place, Entry] = {}
         self._consulted: list[tuple[Entry, Found]] = []
         self._place: Place | None = None  # that is being looked at
@@ -41,6 +47,12 @@ class Inquiry:
         self.result: Result | None = None
         self.entry: Entry | None = None  # whose bytes are to be sent
         self._go_on(None)
+
+    def _begin(self) -> Steps:
+        site = self._site
+        if self._refused is not None:
+            return failure(self._refused, self._path, self._wishes, site)
+        return search(self._path, self._target, self._wishes, site.habits, site)
 
     @property
     def consulted(self) -> Iterable[tuple[Entry, Found]]:
@@ -78,9 +90,10 @@ class Inquiry:
             assert entry.found is not None
             self._consulted.append((entry, entry.found))
             step = self._steps.send(entry.found)
-        if isinstance(step, (bytes, Inventory)):
-            self._place = step
-            return
-        self.result = step
         if isinstance(step, Selection):
+            self.result = step
             self.entry = self._entries[step.sent[0]]
+        elif isinstance(step, (bytes, Inventory)):
+            self._place = step
+        else:
+            self.result = step

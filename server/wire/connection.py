@@ -14,7 +14,7 @@ import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from aio import Shrunk, View
+from aio import Shrunk
 from server.answer.plan import Answer, page
 from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
@@ -24,7 +24,7 @@ from server.wire.exchange import Exchange, Reply, asks_for_another, unreadable, 
 from server.wire.head import Head
 from server.wire.heads import Asked, Refusal, Request
 from server.wire.inbox import Inbox
-from server.wire.outbox import Outbox, packed, transmit
+from server.wire.outbox import Outbox, Part, packed, transmit
 from server.wire.pace import Pace, paced
 from server.wire.patience import CLOSED, LINGERING, OPEN
 
@@ -331,11 +331,11 @@ class Connection:
         self._rest()
         return moved
 
-    def _transmit(self, outbox: Outbox, parts: list[View]) -> int:
+    def _transmit(self, outbox: Outbox, parts: list[Part]) -> int:
         if self._pace is not None:
             first, most = parts[0], self._pace.allowance()
-            parts = [first[:most] if isinstance(first, memoryview) else first.at_most(most)]
-        size = sum(map(len, parts))
+            parts = [first[:most] if isinstance(first, (bytes, memoryview)) else first.at_most(most)]
+        size = outbox.offered if self._pace is None else len(parts[0])
         count = transmit(self.sock, parts, size)
         self._blocked = count < size
         self.moved_at = self._server.loop.now

@@ -8,7 +8,6 @@ for and that of the file that was found, so that no other name leads around them
 from __future__ import annotations
 
 from errno import ESTALE
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +17,6 @@ from server.answer.found import Missing, Selection
 from server.answer.guard import admits, challenge, credentials
 from server.answer.plan import KNOWN_METHODS, Answer, answer, is_unmodified, not_allowed, options
 from server.answer.rules import Treatment
-from server.answer.search import failure, search
 from server.answer.statuses import SERVICE_UNAVAILABLE, UNAUTHORIZED
 from server.answer.target import path_of
 from server.files.entry import Client, Dated, Entry
@@ -68,8 +66,7 @@ class Exchange:
         site, request = self._site, self.request
         self._version = site.version  # of the root by whose rules it is answered
         self._edition = site.edition
-        begin = partial(search, self._path, request.target, request.wishes, site.habits, site)
-        self._inquiry = Inquiry(site, begin, self._waiter)
+        self._inquiry = Inquiry(site, self._path, request.target, request.wishes, self._waiter)
         self._treatment: Treatment | None = None  # as soon as it is known what was found
         self._guarded = False
 
@@ -106,8 +103,10 @@ class Exchange:
                 return None
             self._guarded = True
             if refusal is not None:
-                begin = partial(failure, refusal, self._path, self.request.wishes, self._site)
-                self._inquiry = Inquiry(self._site, begin, self._waiter)
+                request = self.request
+                self._inquiry = Inquiry(
+                    self._site, self._path, request.target, request.wishes, self._waiter, refusal
+                )
                 return self.proceed(persistence)
         return self._reply(persistence)
 

@@ -15,7 +15,7 @@ from server.wire.heads import Refusal, Request
 GATHERED_BYTES: Final = 256 * 1024  # of pieces of memory that leave in one call
 JOINED_BYTES: Final = 16 * 1024  # what is shorter is copied together: cheaper than a list for the kernel
 
-Piece = memoryview | FileRange | Stream
+Piece = bytes | FileRange | Stream
 Part = bytes | View
 
 
@@ -45,16 +45,18 @@ class Outbox:
     an error.
     """
 
-    __slots__ = ("_pieces", "_source", "asked", "head_bytes", "sent_bytes", "status")
+    __slots__ = ("_cut", "_pieces", "_source", "asked", "head_bytes", "offered", "sent_bytes", "status")
 
     def __init__(
         self, asked: Request | Refusal, status: int, head: bytes, source: Source | None = None
     ) -> None:
-        self._pieces: list[Piece] = [memoryview(head)]
+        self._pieces: list[Piece] = [head]
+        self._cut = 0  # bytes of the first piece that have left
         self._source = source
         self.asked = asked
         self.status = status
         self.head_bytes = len(head)
+        self.offered = 0  # bytes, in what was sendable last
         self.sent_bytes = 0
 
     @property
@@ -67,26 +69,27 @@ class Outbox:
         """How much of the body has left."""
         return max(0, self.sent_bytes - self.head_bytes)
 
-    def add(self, piece: bytes | FileRange | Stream) -> None:
-        self._pieces.append(memoryview(piece) if isinstance(piece, bytes) else piece)
+    def add(self, piece: Piece) -> None:
+        self._pieces.append(piece)
 
     @property
     def empty(self) -> bool:
         return not self._pieces
 
-    def sendable(self) -> list[View] | None:
+    def sendable(self) -> list[Part] | None:
         """What to send next, of which at most the last is a parcel; None as long as bytes are on
         their way from a disk.
 
         Raises what Stream.view() raises.
         """
-        buffers: list[View] = []
-        gathered = 0
+        parts: list[Part] = []
+        self.offered = 0
         for index, piece in enumerate(self._pieces):
-            if isinstance(piece, memoryview):
-                buffers.append(piece)
-                gathered += len(piece)
-                if gathered >= GATHERED_BYTES:
+            if isinstance(piece, bytes):
+                rest: Part = memoryview(piece)[self._cut :] if self._cut and index == 0 else piece
+                parts.append(rest)
+                self.offered += len(rest)
+                if self.offered >= GATHERED_BYTES:
                     break
                 continue
             if isinstance(piece, FileRange):
@@ -96,20 +99,23 @@ class Outbox:
             view = piece.view()
             if view is None:
                 return None
-            buffers.append(view)
-            return buffers
-        return buffers
+            parts.append(view)
+            self.offered += len(view)
+            break
+        return parts
 
     def sent(self, count: int) -> None:
         """`count` bytes of what was sendable have left."""
         self.sent_bytes += count
         while count:
             piece = self._pieces[0]
-            if isinstance(piece, memoryview):
-                if count < len(piece):
-                    self._pieces[0] = piece[count:]
+            if isinstance(piece, bytes):
+                left = len(piece) - self._cut
+                if count < left:
+                    self._cut += count
                     return
-                count -= len(piece)
+                count -= left
+                self._cut = 0
                 self._pieces.pop(0)
                 continue
             assert not isinstance(piece, FileRange), "a range is sent as a stream"
@@ -120,7 +126,7 @@ class Outbox:
     def stall(self, *, at_once: bool = False) -> None:
         """The socket takes no more for now, or may not have more (`at_once`)."""
         for piece in self._pieces:
-            if not isinstance(piece, (memoryview, FileRange)):
+            if not isinstance(piece, (bytes, FileRange)):
                 piece.stall(at_once=at_once)
                 return
 
@@ -128,7 +134,7 @@ class Outbox:
         """Lets go of streams that are through."""
         while self._pieces:
             piece = self._pieces[0]
-            if isinstance(piece, (memoryview, FileRange)) or piece.left:
+            if isinstance(piece, (bytes, FileRange)) or piece.left:
                 return
             piece.close()
             self._pieces.pop(0)
@@ -137,7 +143,7 @@ class Outbox:
     def close(self) -> None:
         """Nothing more leaves."""
         for piece in self._pieces:
-            if not isinstance(piece, (memoryview, FileRange)):
+            if not isinstance(piece, (bytes, FileRange)):
                 piece.close()
         self._pieces.clear()
         self._close_source()
@@ -153,7 +159,7 @@ def transmit(sock: socket.socket, parts: Sequence[Any], size: int) -> int:
     the socket took. Raises what Parcel.send_to() raises."""
     last = parts[-1]
     if not isinstance(last, (bytes, memoryview)):
-        sent: int = last.send_to(sock.fileno(), b"".join(parts[:-1]))
+        sent: int = last.send_to(sock.fileno(), b"".join(parts[:-1]) if len(parts) > 1 else b"")
         return sent
     if len(parts) == 1:
         return sock.send(last)
