@@ -69,8 +69,8 @@ class BlockStream:
     """Ask view(); say advance(n) when n bytes of it are gone; close() when done, early or not."""
 
     __slots__ = (
-        "_ahead", "_asked", "_beyond", "_easy", "_end", "_file", "_held", "_lost", "_offered", "_position",
-        "_reads", "_reserved", "_run", "_starved", "brief", "closed", "wake",
+        "_ahead", "_asked", "_beyond", "_beyond_at", "_easy", "_end", "_file", "_held", "_lost", "_offered",
+        "_position", "_reads", "_reserved", "_run", "_starved", "brief", "closed", "wake",
     )  # fmt: skip
 
     def __init__(self, reads: Reads, file: File, offset: int, length: int, wake: Callable[[], None]) -> None:
@@ -87,7 +87,8 @@ class BlockStream:
         self._easy = 0  # blocks since the reader had to wait that were followed by all that was asked for
         self._lost = False  # what was held has been given to others
         self._offered = 0  # bytes, in the last view
-        self._beyond: list[Slot] = []  # those behind what is held that it was from
+        self._beyond: list[Slot] = []  # those that it was from behind all that was held
+        self._beyond_at = offset  # where these begin in the file
         self._reserved = False  # the reader took little of one, and no whole block since
         self.brief = length <= BLOCK  # it is not for long that it stands in anybody's way
         self.wake = wake
@@ -132,7 +133,7 @@ class BlockStream:
         little more than one. They need not be held for that, since they are lent at once or not at all."""
         arena = self._reads.arena
         numbers = [slot.number]
-        self._beyond = []
+        self._beyond, self._beyond_at = [], self._asked
         at = self._position + size
         longest = 1 if self._reserved else LONGEST_LOAN
         while (n := len(numbers)) < longest and at < self._end and at % BLOCK == 0:
@@ -166,7 +167,8 @@ class BlockStream:
     def _skip(self) -> None:
         """More was sent than was held: that was asked for again all the same."""
         after = self._end if self._position == self._end else self._position // BLOCK * BLOCK
-        for slot in self._beyond[: -(-(after - self._asked) // BLOCK)]:
+        first = (self._asked - self._beyond_at) // BLOCK
+        for slot in self._beyond[first : -(-(after - self._beyond_at) // BLOCK)]:
             self._reads.arena.use(slot)
         self._asked = after
 

@@ -222,8 +222,13 @@ def test_each_block_that_is_lent_is_used_once(root, step):
         with bench.stream(opened.file, 0, SIZE) as stream:
             while stream.left:
                 view = stream.view()
-                stream.advance(min(step, len(view)))
+                taken = min(step, len(view))
+                stream.advance(taken // 2)  # it may be said in several goes
+                stream.advance(taken - taken // 2)
         assert bench.service.arena.hits - before == BLOCKS
+        slots = [bench.service.arena.find((opened.file.identity, block)) for block in range(BLOCKS)]
+        counted_at = [slot.counted_at for slot in slots]
+        assert counted_at == [counted_at[0] + n for n in range(BLOCKS)]
 
 
 def test_who_takes_little_is_offered_one_block_and_all_again_who_takes_a_whole_one(root):
