@@ -107,6 +107,7 @@ class _Lib:
         head: bytes,
         head_size: int,
         slots: list[int],
+        count: int,
         lead: int,
         size: int,
     ) -> int: ...

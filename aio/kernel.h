@@ -174,11 +174,11 @@ struct lender;
 struct lender *lender_new(struct memory *);
 void lender_free(struct lender *);
 
-/* Sends `head`, and then `size` bytes of full slots, one after the other, as
- * many as it takes, from `lead` in the first one on, to a socket that does not
- * block; returns how many of both together it took, or a negative errno. What
- * is short is copied all the same. */
+/* Sends `head`, and then `size` bytes of `count` full slots, which are at most
+ * SLOTS_PER_LOAN, one after the other, from `lead` in the first one on, to a
+ * socket that does not block; returns how many of both together it took, or a
+ * negative errno. What is short is copied all the same. */
 int64_t lender_send(struct lender *, int sock, const char *head, uint32_t head_size, const uint32_t *slots,
-                    uint32_t lead, uint32_t size);
+                    uint32_t count, uint32_t lead, uint32_t size);
 
 #endif

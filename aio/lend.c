@@ -166,17 +166,19 @@ static int64_t lend(struct lender *lender, int sock, struct iovec *parts, size_t
 }
 
 int64_t lender_send(struct lender *lender, int sock, const char *head, uint32_t head_size, const uint32_t *slots,
-                    uint32_t lead, uint32_t size)
+                    uint32_t count, uint32_t lead, uint32_t size)
 {
     struct memory *memory = lender->memory;
     struct iovec parts[1 + SLOTS_PER_LOAN] = {{(void *)head, head_size}};
     int64_t ends[SLOTS_PER_LOAN];
-    uint32_t count = 0;
-    for (size_t left = size; left > 0 && count < SLOTS_PER_LOAN; lead = 0, count++) {
+    size_t left = size;
+    if (count > SLOTS_PER_LOAN)
+        return -EINVAL;
+    for (uint32_t n = 0; n < count; lead = 0, n++) {
         size_t here = memory->slot_size - lead < left ? memory->slot_size - lead : left;
-        parts[1 + count] = (struct iovec){memory_slot(memory, slots[count]) + lead, here};
+        parts[1 + n] = (struct iovec){memory_slot(memory, slots[n]) + lead, here};
         left -= here;
-        ends[count] = (int64_t)(size - left);
+        ends[n] = (int64_t)(size - left);
     }
     if (size < SHORTEST_LOAN || !lender->has_room)
         return copy(sock, parts, 1 + count);

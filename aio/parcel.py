@@ -32,12 +32,12 @@ class Parcel(Protocol):
 class Loan:
     """What is in slots, one after the other, whose pages are lent to the network: vmsplice(2), splice(2)."""
 
-    __slots__ = ("_lead", "_lender", "_size", "_slots")
+    __slots__ = ("_lead", "_lender", "_numbers", "_size")
 
-    def __init__(self, lender: Pointer, slots: list[int], lead: int, size: int) -> None:
-        """`size` bytes from `lead` in the first of at most LONGEST_LOAN slots on, which are numbers."""
+    def __init__(self, lender: Pointer, numbers: list[int], lead: int, size: int) -> None:
+        """`size` bytes from `lead` in the first of at most LONGEST_LOAN slots on."""
         self._lender = lender
-        self._slots = slots
+        self._numbers = numbers
         self._lead = lead
         self._size = size
 
@@ -45,10 +45,13 @@ class Loan:
         return self._size
 
     def at_most(self, size: int) -> Self:
-        return type(self)(self._lender, self._slots, self._lead, min(size, self._size))
+        return type(self)(self._lender, self._numbers, self._lead, min(size, self._size))
 
     def send_to(self, sock: int, head: bytes) -> int:
-        sent = lib.lender_send(self._lender, sock, head, len(head), self._slots, self._lead, self._size)
+        numbers = self._numbers
+        sent = lib.lender_send(
+            self._lender, sock, head, len(head), numbers, len(numbers), self._lead, self._size
+        )
         if sent < 0:
             raise OSError(-sent, os.strerror(-sent))
         return sent

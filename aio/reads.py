@@ -172,11 +172,11 @@ class Reads:
     def lends(self) -> bool:
         return self._service.lends
 
-    def loan(self, slots: list[int], lead: int, size: int) -> Loan | None:
-        """Bytes of full slots, if they are better lent than copied."""
+    def loan(self, numbers: list[int], lead: int, size: int) -> Loan | None:
+        """Bytes of full slots, by number, if they are better lent than copied."""
         if size < SHORTEST_LOAN or not self.lends:
             return None
-        return Loan(self._service.lender, slots, lead, size)
+        return Loan(self._service.lender, numbers, lead, size)
 
     # --- for the disk ---
 

@@ -142,11 +142,11 @@ class BlockStream:
                 following: Slot | None = held.slot if held.warm else None
             else:
                 following = arena.find((self._file.identity, at // BLOCK))
-                if following is not None:
-                    self._beyond.append(following)
             if following is None or following.length <= 0:
                 break
             numbers.append(following.number)
+            if n >= len(self._held):
+                self._beyond.append(following)
             at += min(following.length, self._end - at)
         self._offered = at - self._position
         return self._reads.loan(numbers, lead, self._offered)
@@ -180,6 +180,7 @@ class BlockStream:
         """Somebody needs the slots, and the reader takes nothing: it asks anew when it does."""
         self._let_go()
         self._asked = self._position
+        self._beyond = []
         self._run = self._ahead = 1
         self._lost = True
 

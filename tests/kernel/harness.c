@@ -48,9 +48,11 @@ static bool busy[SLOTS];
 static uint32_t outstanding, flying;
 static int root, direct, buffered;
 static int sender, receiver;
-static struct { int64_t offset, size; } loans[LOANS];  /* what lies in the socket, in order */
+/* What lies in the socket, in order: of so many bytes from there in the file, again and again, from `lead` on. */
+static struct { int64_t offset, bytes, lead, size; } loans[LOANS];
 static int lent;
 static unsigned long bytes_lent;
+static uint32_t longest;  /* loan, in slots that it reached */
 static unsigned long finished[KINDS], seed = 88172645463325252u;
 
 static void fail(const char *fact, int line)
@@ -164,7 +166,7 @@ static void ask_read(int tag, bool bad)
 {
     struct request *request = &requests[tag];
     request->by_aio = any(3) > 0 && flying < DEPTH && group_aio_error(native) == 0;
-    request->size = 1 + any(SLOTS_PER_READ * SLOT);
+    request->size = any(2) ? 1 + any(SLOTS_PER_READ * SLOT) : (1 + any(SLOTS_PER_READ)) * SLOT;
     request->offset = any((uint32_t)BIG);
     if (request->by_aio) {
         request->size = (request->size + 4095) / 4096 * 4096;
@@ -197,27 +199,46 @@ static void take_loans(void)
     static char got[SLOTS_PER_LOAN * SLOT];
     for (int n = 0; n < lent; n++) {
         CHECK(recv(receiver, got, (size_t)loans[n].size, MSG_WAITALL) == loans[n].size);
-        check_bytes(got, loans[n].offset, loans[n].size);
+        int64_t from = loans[n].lead;
+        for (int64_t at = 0, left = loans[n].size; left > 0; from = 0) {
+            int64_t here = loans[n].bytes - from < left ? loans[n].bytes - from : left;
+            check_bytes(got + at, loans[n].offset + from, here);
+            at += here;
+            left -= here;
+        }
     }
     lent = 0;
 }
 
-/* `there` bytes that have been read into the slots, or what is behind some of them. */
+/* `there` bytes that have been read into the slots, or what is behind some of them; again and again, as
+ * often as there is room for in a loan, if they fill their slots. */
 static void lend(const struct request *request, int64_t there)
 {
-    uint32_t lead = any(SLOT < (uint32_t)there ? SLOT : (uint32_t)there);
+    uint32_t used = (uint32_t)((there + SLOT - 1) / SLOT), times = 1;
     if (lender == NULL || lent == LOANS)
         return;
-    int64_t taken = lender_send(lender, sender, "", 0, request->slot, lead, (uint32_t)there - lead);
+    if (there % SLOT == 0)
+        times += any(SLOTS_PER_LOAN / used);
+    uint32_t *slots = malloc(times * used * sizeof *slots);
+    for (uint32_t n = 0; n < times * used; n++)
+        slots[n] = request->slot[n % used];
+    int64_t all = times * there;
+    uint32_t lead = any(SLOT < (uint32_t)there ? SLOT : (uint32_t)there), size = (uint32_t)all - lead;
+    int64_t taken = lender_send(lender, sender, "", 0, slots, times * used, lead, size);
+    free(slots);
     CHECK(taken > 0 || taken == -EAGAIN);
     /* They have just been read into. What nobody has may be overwritten. */
-    bool copied = (uint32_t)there - lead < SHORTEST_LOAN;
-    for (int64_t n = 0; n < request->used && n * (int64_t)SLOT < there; n++)
-        CHECK(memory_is_lent(memory, request->slot[n]) == (!copied && taken > 0 && lead + taken > n * (int64_t)SLOT));
+    for (uint32_t n = 0; n < used; n++)
+        CHECK(memory_is_lent(memory, request->slot[n])
+              == (size >= SHORTEST_LOAN && taken > 0 && lead + taken > n * (int64_t)SLOT));
     if (taken > 0) {
-        loans[lent].offset = request->offset + lead;
+        loans[lent].offset = request->offset;
+        loans[lent].bytes = there;
+        loans[lent].lead = lead;
         loans[lent++].size = taken;
         bytes_lent += taken >= SHORTEST_LOAN ? (unsigned long)taken : 0;
+        uint32_t reached = (uint32_t)((lead + (size_t)taken + SLOT - 1) / SLOT);
+        longest = reached > longest ? reached : longest;
     }
 }
 
@@ -364,12 +385,18 @@ int main(int count, char **words)
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     receiver = ends[0];
     CHECK(fcntl(sender = ends[1], F_SETFL, O_NONBLOCK) == 0);
+    const int wanted = 2 * SLOTS_PER_LOAN * SLOT;
+    int room;
+    socklen_t size = sizeof room;
+    CHECK(setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted) == 0);
+    CHECK(getsockopt(sender, SOL_SOCKET, SO_SNDBUF, &room, &size) == 0);
     int lowest = lowest_free_descriptor();
     for (int round = 0; round < atoi(words[2]); round++)
         live(round, atoi(words[3]));
     CHECK(lowest_free_descriptor() == lowest);
     for (int kind = READ; kind < KINDS; kind++)
         CHECK(finished[kind] > 0);
+    CHECK(lender == NULL || longest == SLOTS_PER_LOAN || room < wanted);  /* an administrator may forbid it */
     printf("%lu reads, %lu opens, %lu files loaded, %lu bytes lent\n", finished[READ], finished[OPEN],
            finished[LOAD], bytes_lent);
     return 0;

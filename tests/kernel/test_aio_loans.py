@@ -114,6 +114,19 @@ def test_what_is_lent_arrives(root, backend):
         assert most > BLOCK + len(HEAD), "of more than one block"
 
 
+def test_all_that_can_be_lent_at_once_arrives(root):
+    """Somebody receives meanwhile, so it does not depend on how much there is room for."""
+    with lending(root) as bench, bench.opened("1") as opened, connected() as (ours, theirs):
+        warm(bench, opened.file)
+        whole = LONGEST_LOAN * BLOCK
+        with receiving(theirs, tile(1, whole)):
+            sent = 0
+            while sent < whole:
+                lent = loan(bench, opened.file, sent, whole - sent)
+                with suppress(BlockingIOError):
+                    sent += lent.send_to(ours.fileno(), b"")
+
+
 def test_what_is_lent_may_be_cut(root):
     with lending(root) as bench, bench.opened("1") as opened, connected() as (ours, theirs):
         warm(bench, opened.file)

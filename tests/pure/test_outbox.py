@@ -52,6 +52,7 @@ def drain(box: Outbox, step: int) -> bytes:
     while not box.empty:
         buffers = box.sendable()
         assert buffers, "nothing is under way"
+        assert box.offered == sum(map(len, buffers))
         taken = b"".join(buffers)[:step]
         out += taken
         box.sent(len(taken))

@@ -48,6 +48,12 @@ MEDIA_TYPE = re.compile(rb"[a-z]+/[a-z0-9.+-]+(?:; charset=utf-8)?")
         (b"a.m4b", b"audio/mp4"),
         (b"a.svgz", DEFAULT),
         (b"\xff.png", b"image/png"),
+        (b".html", DEFAULT),  # a name that begins with a dot, and has no ending
+        (b"a/.html", DEFAULT),
+        (b"..html", DEFAULT),
+        (b"a/..html", DEFAULT),
+        (b".a.html", b"text/html; charset=utf-8"),
+        (b"a..html", b"text/html; charset=utf-8"),
     ],
 )
 def test_the_ending_of_a_name_tells_its_type(path, kind):
@@ -65,6 +71,20 @@ def test_the_ending_of_a_name_tells_its_type(path, kind):
 )
 def test_what_sites_of_today_are_made_of_has_a_type(path, kind):
     assert content_type(path) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (b"a.html", b"x/own"),
+        (b"a.HTML", b"x/own"),
+        (b"a.new", b"x/new"),
+        (b".new", DEFAULT),
+        (b"a.png", b"image/png"),
+    ],
+)
+def test_the_types_of_a_site_go_before_ours(path, kind):
+    assert content_type(path, {b"html": b"x/own", b"new": b"x/new"}) == kind
 
 
 def test_every_type_is_written_as_a_type_is():
