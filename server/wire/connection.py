@@ -20,6 +20,7 @@ from server.answer.target import BadTarget
 from server.files.entry import Dated, Entry
 from server.observe.access import Said, told_by
 from server.wire import patience
+from server.wire.cork import Cork
 from server.wire.exchange import Exchange, Reply, asks_for_another, unreadable, without_file
 from server.wire.head import Head
 from server.wire.heads import Asked, Refusal, Request
@@ -41,8 +42,8 @@ class Connection:
     """A socket and what is between it and the files."""
 
     __slots__ = (
-        "_blocked", "_exchange", "_half_closed", "_has_room", "_inbox", "_last", "_outbox", "_pace", "_peer",
-        "_phase", "_queued", "_server", "_watched", "deadline", "moved_at", "quick", "sock",
+        "_blocked", "_cork", "_exchange", "_half_closed", "_has_room", "_inbox", "_last", "_outbox", "_pace",
+        "_peer", "_phase", "_queued", "_server", "_watched", "deadline", "moved_at", "quick", "sock",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, server: Server) -> None:
@@ -56,6 +57,7 @@ class Connection:
         self._pace: Pace | None = None
         self._last = False  # whether the connection ends with this answer
         self._half_closed = False
+        self._cork = Cork(sock)
         self._blocked = False  # until epoll says that the socket has room
         self._has_room = False  # epoll has said so, and nothing has been sent since
         self._queued = False
@@ -87,20 +89,17 @@ class Connection:
         """Answers with what was found, or sends the next block."""
         self._queued = False
         try:
-            return self._proceed()
+            if self._phase is not OPEN:
+                return 0
+            if self._exchange is not None:
+                self._go_on(self._exchange)
+            moved = 0 if self._outbox is None else self._send(self._outbox)
+            if self.idle:
+                self._serve()
+            return moved
         except Exception as fault:
             self._server.fault(self, fault)
             return 0
-
-    def _proceed(self) -> int:
-        if self._phase is not OPEN:
-            return 0
-        if self._exchange is not None:
-            self._go_on(self._exchange)
-        moved = 0 if self._outbox is None else self._send(self._outbox)
-        if self.idle:
-            self._serve()
-        return moved
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -272,12 +271,11 @@ class Connection:
         self._put_page(refusal, page(refusal.status, refusal.method))
 
     def _put_page(self, asked: Asked, decided: Answer) -> None:
-        head = Head(decided, self._persistence(asked))
-        self._put(asked, decided, head)
+        self._put(asked, decided, Head(decided, self._persistence(asked)))
 
     def _put(self, asked: Asked, decided: Answer, head: Dated, entry: Entry | None = None) -> None:
         """Lets the answer go at once if it is all in memory. Else the caller sees to it, who alone gives an
-        entry: _begin() by a turn of its own, _proceed() right away."""
+        entry: _begin() by a turn of its own, proceed() right away."""
         self._outbox = outbox = packed(asked, decided, head.dated(self._server.date()), entry, self.wake)
         self.deadline = self._server.loop.now + patience.SEND_SECONDS
         if not outbox.from_file:
@@ -300,8 +298,11 @@ class Connection:
                 self._break_off(outbox, error)
                 return moved
             if parts is None:
+                self._cork.release()  # to have something is better than to have a full segment
                 self._wait_for_disk()
                 break
+            if outbox.goes_on and self._pace is None:
+                self._cork.hold()
             try:
                 count = self._transmit(outbox, parts)
             except BlockingIOError:
@@ -318,6 +319,7 @@ class Connection:
             if self._pace is not None:
                 self._pace.spend(count)
         if outbox.empty:
+            self._cork.release()
             self._outbox = None
             self._log(outbox)
             self._finish()
@@ -367,8 +369,7 @@ class Connection:
 
     def _log(self, outbox: Outbox) -> None:
         if (log := self._server.access_log) is not None:
-            asked = outbox.asked
-            said = Said.of(outbox.status, outbox.body_bytes)
+            asked, said = outbox.asked, Said.of(outbox.status, outbox.body_bytes)
             log.answered(self._peer, asked.line, told_by(asked.fields), said)
 
     def _finish(self) -> None:
@@ -378,9 +379,8 @@ class Connection:
         if self._half_closed and (ends or self._inbox.empty):
             self.drop()
         elif not ends:
-            self.deadline = now + (
-                patience.KEEP_ALIVE_SECONDS if self._inbox.empty else patience.HEAD_SECONDS
-            )
+            seconds = patience.KEEP_ALIVE_SECONDS if self._inbox.empty else patience.HEAD_SECONDS
+            self.deadline = now + seconds
         else:
             self._phase = LINGERING
             self._inbox.clear()

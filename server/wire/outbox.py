@@ -45,7 +45,17 @@ class Outbox:
     an error.
     """
 
-    __slots__ = ("_cut", "_pieces", "_source", "asked", "head_bytes", "offered", "sent_bytes", "status")
+    __slots__ = (
+        "_cut",
+        "_pieces",
+        "_source",
+        "asked",
+        "goes_on",
+        "head_bytes",
+        "offered",
+        "sent_bytes",
+        "status",
+    )
 
     def __init__(
         self, asked: Request | Refusal, status: int, head: bytes, source: Source | None = None
@@ -57,6 +67,7 @@ class Outbox:
         self.status = status
         self.head_bytes = len(head)
         self.offered = 0  # bytes, in what was sendable last
+        self.goes_on = False  # these end with a parcel, and most likely with the next one right behind it
         self.sent_bytes = 0
 
     @property
@@ -83,7 +94,7 @@ class Outbox:
         Raises what Stream.view() raises.
         """
         parts: list[Part] = []
-        self.offered = 0
+        self.offered, self.goes_on = 0, False
         for index, piece in enumerate(self._pieces):
             if isinstance(piece, bytes):
                 rest: Part = memoryview(piece)[self._cut :] if self._cut and index == 0 else piece
@@ -100,7 +111,9 @@ class Outbox:
             if view is None:
                 return None
             parts.append(view)
-            self.offered += len(view)
+            size = len(view)
+            self.offered += size
+            self.goes_on = not isinstance(view, memoryview) and piece.left > size
             break
         return parts
 

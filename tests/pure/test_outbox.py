@@ -82,6 +82,32 @@ def test_a_head_goes_with_the_first_block_in_one_call():
     assert [bytes(part) for part in outbox(Blocks(b"abc", b"def")).sendable()] == [HEAD, b"abc"]
 
 
+class Parcels(Blocks):
+    """As if they were lent."""
+
+    def view(self) -> bytes | None:  # whatever is no memoryview
+        view = super().view()
+        return None if view is None else bytes(view)
+
+
+def test_it_says_when_one_parcel_comes_behind_the_other():
+    def told(box: Outbox) -> list[tuple[bytes, bool]]:
+        said = []
+        while not box.empty:
+            offered = b"".join(box.sendable())
+            said.append((offered, box.goes_on))
+            box.sent(len(offered))
+        return said
+
+    assert told(outbox(Parcels(b"abc", b"def"), b"last")) == [
+        (HEAD + b"abc", True),
+        (b"def", False),
+        (b"last", False),
+    ]
+    # A block that was copied to be sent was waited for, and so will be the next one.
+    assert told(outbox(Blocks(b"abc", b"def"))) == [(HEAD + b"abc", False), (b"def", False)]
+
+
 def test_a_head_waits_for_the_first_block():
     blocks = Blocks(b"abc", there=False)
     box = outbox(blocks)
