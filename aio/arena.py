@@ -82,7 +82,8 @@ class Memory:
 class Slot:
     """A piece of memory and what is in it. Its number says where it is; the memory is somebody else's.
 
-    All about it in one place: what has lain there for long is met once, and not once for each.
+    All about it is in one object: the slot that goes next has lain there for long, and each list by number
+    would be a miss in the processor's cache.
     """
 
     __slots__ = (

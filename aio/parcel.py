@@ -10,6 +10,7 @@ from aio.file import Shrunk
 
 if TYPE_CHECKING:
     from aio._kernel import Pointer
+    from aio.arena import Slot
 
 SHORTEST_LOAN: Final = int(lib.SHORTEST_LOAN)
 LONGEST_LOAN: Final = int(lib.SLOTS_PER_LOAN)  # slots
@@ -32,12 +33,12 @@ class Parcel(Protocol):
 class Loan:
     """What is in slots, one after the other, whose pages are lent to the network: vmsplice(2), splice(2)."""
 
-    __slots__ = ("_lead", "_lender", "_numbers", "_size")
+    __slots__ = ("_lead", "_lender", "_size", "_slots")
 
-    def __init__(self, lender: Pointer, numbers: list[int], lead: int, size: int) -> None:
+    def __init__(self, lender: Pointer, slots: list[Slot], lead: int, size: int) -> None:
         """`size` bytes from `lead` in the first of at most LONGEST_LOAN slots on."""
         self._lender = lender
-        self._numbers = numbers
+        self._slots = slots
         self._lead = lead
         self._size = size
 
@@ -45,10 +46,10 @@ class Loan:
         return self._size
 
     def at_most(self, size: int) -> Self:
-        return type(self)(self._lender, self._numbers, self._lead, min(size, self._size))
+        return type(self)(self._lender, self._slots, self._lead, min(size, self._size))
 
     def send_to(self, sock: int, head: bytes) -> int:
-        numbers = self._numbers
+        numbers = [slot.number for slot in self._slots]
         sent = lib.lender_send(
             self._lender, sock, head, len(head), numbers, len(numbers), self._lead, self._size
         )

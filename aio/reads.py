@@ -108,7 +108,7 @@ class Reads:
         if slot is None or slot.length < length:
             return None
         self.arena.use(slot)
-        return self.loan([slot.number], 0, length) or self.bytes_of(slot, 0, length)
+        return self.loan([slot], 0, length) or self.bytes_of(slot, 0, length)
 
     def bytes_of(self, slot: Slot, lead: int, size: int) -> memoryview:
         at = slot.number * BLOCK + lead
@@ -172,11 +172,11 @@ class Reads:
     def lends(self) -> bool:
         return self._service.lends
 
-    def loan(self, numbers: list[int], lead: int, size: int) -> Loan | None:
-        """Bytes of full slots, by number, if they are better lent than copied."""
+    def loan(self, slots: list[Slot], lead: int, size: int) -> Loan | None:
+        """Bytes of full slots, if they are better lent than copied."""
         if size < SHORTEST_LOAN or not self.lends:
             return None
-        return Loan(self._service.lender, numbers, lead, size)
+        return Loan(self._service.lender, slots, lead, size)
 
     # --- for the disk ---
 

@@ -69,7 +69,7 @@ class BlockStream:
     """Ask view(); say advance(n) when n bytes of it are gone; close() when done, early or not."""
 
     __slots__ = (
-        "_ahead", "_asked", "_beyond", "_beyond_at", "_easy", "_end", "_file", "_held", "_lost", "_offered",
+        "_ahead", "_asked", "_easy", "_end", "_file", "_held", "_lent", "_lent_at", "_lost", "_offered",
         "_position", "_reads", "_reserved", "_run", "_starved", "brief", "closed", "wake",
     )  # fmt: skip
 
@@ -87,8 +87,8 @@ class BlockStream:
         self._easy = 0  # blocks since the reader had to wait that were followed by all that was asked for
         self._lost = False  # what was held has been given to others
         self._offered = 0  # bytes, in the last view
-        self._beyond: list[Slot] = []  # those that it was from behind all that was held
-        self._beyond_at = offset  # where these begin in the file
+        self._lent: list[Slot] = []  # the slots of the last loan
+        self._lent_at = offset  # where these begin in the file
         self._reserved = False  # the reader took little of one, and no whole block since
         self.brief = length <= BLOCK  # it is not for long that it stands in anybody's way
         self.wake = wake
@@ -122,34 +122,30 @@ class BlockStream:
             raise Shrunk
         # What has just been read may never be asked for again: to lend it would be to have the
         # slot get other pages for nothing.
-        loan = self._loan(slot, lead, size) if held.warm and self._reads.lends else None
+        loan = self._loan(held, lead, size) if held.warm and self._reads.lends else None
         if loan is not None:
             return loan
         self._offered = size
         return self._reads.bytes_of(slot, lead, size)
 
-    def _loan(self, slot: Slot, lead: int, size: int) -> Loan | None:
+    def _loan(self, first: Held, lead: int, size: int) -> Loan | None:
         """With the blocks that follow, as far as they are there as well: if the reader takes them, eight cost
         little more than one. They need not be held for that, since they are lent at once or not at all."""
         arena = self._reads.arena
-        numbers = [slot.number]
-        self._beyond, self._beyond_at = [], self._asked
+        slots = [first.slot]
         at = self._position + size
         longest = 1 if self._reserved else LONGEST_LOAN
-        while (n := len(numbers)) < longest and at < self._end and at % BLOCK == 0:
-            if n < len(self._held):
-                held = self._held[n]
-                following: Slot | None = held.slot if held.warm else None
-            else:
-                following = arena.find((self._file.identity, at // BLOCK))
+        while (n := len(slots)) < longest and at < self._end and at % BLOCK == 0:
+            if n < len(self._held) and not self._held[n].warm:
+                break
+            following = arena.find((self._file.identity, at // BLOCK))
             if following is None or following.length <= 0:
                 break
-            numbers.append(following.number)
-            if n >= len(self._held):
-                self._beyond.append(following)
+            slots.append(following)
             at += min(following.length, self._end - at)
+        self._lent, self._lent_at = slots, first.start
         self._offered = at - self._position
-        return self._reads.loan(numbers, lead, self._offered)
+        return self._reads.loan(slots, lead, self._offered)
 
     def advance(self, count: int) -> None:
         self._position += count
@@ -167,8 +163,8 @@ class BlockStream:
     def _skip(self) -> None:
         """More was sent than was held: that was asked for again all the same."""
         after = self._end if self._position == self._end else self._position // BLOCK * BLOCK
-        first = (self._asked - self._beyond_at) // BLOCK
-        for slot in self._beyond[first : -(-(after - self._beyond_at) // BLOCK)]:
+        first = (self._asked - self._lent_at) // BLOCK
+        for slot in self._lent[first : -(-(after - self._lent_at) // BLOCK)]:
             self._reads.arena.use(slot)
         self._asked = after
 
@@ -180,7 +176,6 @@ class BlockStream:
         """Somebody needs the slots, and the reader takes nothing: it asks anew when it does."""
         self._let_go()
         self._asked = self._position
-        self._beyond = []
         self._run = self._ahead = 1
         self._lost = True
 

@@ -156,12 +156,7 @@ def content_type(path: bytes, overrides: Mapping[bytes, bytes] = MappingProxyTyp
     b'text/javascript; charset=utf-8'
     """
     stem, _, ending = path.rpartition(b".")
-    if stem and not stem.endswith(b"/") and not stem.endswith(b"."):
-        known = overrides.get(ending) or _BY_ENDING.get(ending)
-        if known is not None:  # it is the ending of a name, then, as it stands, and most are
-            return known
-    name = path.rpartition(b"/")[2]
-    if name.lstrip(b".").find(b".") < 0:
-        return _BY_NAME.get(name.lower(), DEFAULT)
-    ending = name.rpartition(b".")[2].lower()
+    if ending.find(b"/") >= 0 or not stem.rpartition(b"/")[2].lstrip(b"."):
+        return _BY_NAME.get(path.rpartition(b"/")[2].lower(), DEFAULT)  # nothing but dots before the last one
+    ending = ending.lower()
     return overrides.get(ending) or _BY_ENDING.get(ending, DEFAULT)

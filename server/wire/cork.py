@@ -8,31 +8,28 @@ leaves a few bytes over. Linux holds them for a fifth of a second at most, whate
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 
 class Cork:
     """Say hold() when more follows at once, and release() when it does not."""
 
-    __slots__ = ("_can", "_holds", "_sock")
+    __slots__ = ("_holds", "_sock")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._holds = False
-        self._can = True  # a UNIX socket cannot, and need not
 
     def hold(self) -> None:
-        if self._can and not self._holds:
-            self._holds = self._can = self._set(1)
+        if not self._holds:
+            self._set(True)
 
     def release(self) -> None:
         """What has been held back leaves."""
         if self._holds:
-            self._holds = False
-            self._set(0)
+            self._set(False)
 
-    def _set(self, value: int) -> bool:
-        try:
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, value)
-        except OSError:
-            return False
-        return True
+    def _set(self, holds: bool) -> None:
+        self._holds = holds
+        with suppress(OSError):  # a UNIX socket has no segments
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, holds)

@@ -63,12 +63,15 @@ class Exchange:
         self._begin()
 
     def _begin(self) -> None:
-        site, request = self._site, self.request
-        self._version = site.version  # of the root by whose rules it is answered
-        self._edition = site.edition
-        self._inquiry = Inquiry(site, self._path, request.target, request.wishes, self._waiter)
+        self._version = self._site.version  # of the root by whose rules it is answered
+        self._edition = self._site.edition
+        self._inquiry = self._inquire()
         self._treatment: Treatment | None = None  # as soon as it is known what was found
         self._guarded = False
+
+    def _inquire(self, refused: HTTPStatus | None = None) -> Inquiry:
+        request = self.request
+        return Inquiry(self._site, self._path, request.target, request.wishes, self._waiter, refused)
 
     def found(self, entry: Entry) -> None:
         self._inquiry.found(entry)
@@ -103,10 +106,7 @@ class Exchange:
                 return None
             self._guarded = True
             if refusal is not None:
-                request = self.request
-                self._inquiry = Inquiry(
-                    self._site, self._path, request.target, request.wishes, self._waiter, refusal
-                )
+                self._inquiry = self._inquire(refusal)
                 return self.proceed(persistence)
         return self._reply(persistence)
 

@@ -46,16 +46,8 @@ class Outbox:
     """
 
     __slots__ = (
-        "_cut",
-        "_pieces",
-        "_source",
-        "asked",
-        "goes_on",
-        "head_bytes",
-        "offered",
-        "sent_bytes",
-        "status",
-    )
+        "_cut", "_pieces", "_source", "asked", "goes_on", "head_bytes", "offered", "sent_bytes", "status"
+    )  # fmt: skip
 
     def __init__(
         self, asked: Request | Refusal, status: int, head: bytes, source: Source | None = None
@@ -172,7 +164,7 @@ def transmit(sock: socket.socket, parts: Sequence[Any], size: int) -> int:
     the socket took. Raises what Parcel.send_to() raises."""
     last = parts[-1]
     if not isinstance(last, (bytes, memoryview)):
-        sent: int = last.send_to(sock.fileno(), b"".join(parts[:-1]) if len(parts) > 1 else b"")
+        sent: int = last.send_to(sock.fileno(), b"".join(parts[:-1]))
         return sent
     if len(parts) == 1:
         return sock.send(last)
